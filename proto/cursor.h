@@ -61,7 +61,8 @@ class Cursor {
   // A string without NUL of at most `max` bytes and its NUL.
   std::string_view CString(size_t max) {
     if (!ok()) return {};
-    const char* start = reinterpret_cast<const char*>(bytes_.data()) + position_;
+    const char* start =
+        reinterpret_cast<const char*>(bytes_.data()) + position_;
     const void* nul = left() == 0 ? nullptr : std::memchr(start, 0, left());
     if (nul == nullptr) {
       Fail(Fault::kMissingNul);

@@ -259,9 +259,9 @@ DecodeError DecodeRequest(const Message& message, const Dialect& dialect,
   }
   Body body(message, dialect, *row, header);
   switch (header.opcode) {
-#define BAREFUSE_CASE(NAME, Type, ...)              \
-  case abi::FUSE_##NAME:                            \
-    DecodeAs<Type>(body, &request->operation);      \
+#define BAREFUSE_CASE(NAME, Type, ...)         \
+  case abi::FUSE_##NAME:                       \
+    DecodeAs<Type>(body, &request->operation); \
     break;
     BAREFUSE_OPERATIONS(BAREFUSE_CASE)
 #undef BAREFUSE_CASE

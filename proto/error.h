@@ -10,9 +10,9 @@ namespace barefuse::proto {
 enum class Fault : uint8_t {
   kNone,
   // The header cannot be trusted: there is nobody to answer.
-  kShortHeader,    // fewer bytes than a header has
-  kBadLength,      // the header's length is not the number of bytes read
-  kZeroUnique,     // a request with unique 0
+  kShortHeader,  // fewer bytes than a header has
+  kBadLength,    // the header's length is not the number of bytes read
+  kZeroUnique,   // a request with unique 0
   // The header is good, its request is answered with an error.
   kUnknownOpcode,  // no such operation in 7.45
   kTooShort,       // the body ends inside the fixed struct

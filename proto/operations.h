@@ -30,27 +30,27 @@ enum class Payload : uint8_t {
 
 // What a successful reply carries after fuse_out_header.
 enum class ReplyKind : uint8_t {
-  kNone,            // no reply exists
-  kEmpty,           // the header alone
-  kInit,            // fuse_init_out
-  kEntry,           // fuse_entry_out
-  kAttr,            // fuse_attr_out
-  kStatx,           // fuse_statx_out
-  kOpen,            // fuse_open_out
-  kCreate,          // fuse_entry_out, fuse_open_out
-  kWrite,           // fuse_write_out
-  kStatfs,          // fuse_statfs_out
-  kXattr,           // fuse_getxattr_out when size 0 was asked, else the bytes
-  kLock,            // fuse_lk_out
-  kBmap,            // fuse_bmap_out
-  kIoctl,           // fuse_ioctl_out, bytes or iovecs
-  kPoll,            // fuse_poll_out
-  kLseek,           // fuse_lseek_out
-  kCopyFileRange,   // fuse_copy_file_range_out
-  kData,            // bytes: file data, a link's target
-  kDirectory,       // fuse_dirent records
-  kDirectoryPlus,   // fuse_direntplus records
-  kCuseInit,        // cuse_init_out, then strings
+  kNone,           // no reply exists
+  kEmpty,          // the header alone
+  kInit,           // fuse_init_out
+  kEntry,          // fuse_entry_out
+  kAttr,           // fuse_attr_out
+  kStatx,          // fuse_statx_out
+  kOpen,           // fuse_open_out
+  kCreate,         // fuse_entry_out, fuse_open_out
+  kWrite,          // fuse_write_out
+  kStatfs,         // fuse_statfs_out
+  kXattr,          // fuse_getxattr_out when size 0 was asked, else the bytes
+  kLock,           // fuse_lk_out
+  kBmap,           // fuse_bmap_out
+  kIoctl,          // fuse_ioctl_out, bytes or iovecs
+  kPoll,           // fuse_poll_out
+  kLseek,          // fuse_lseek_out
+  kCopyFileRange,  // fuse_copy_file_range_out
+  kData,           // bytes: file data, a link's target
+  kDirectory,      // fuse_dirent records
+  kDirectoryPlus,  // fuse_direntplus records
+  kCuseInit,       // cuse_init_out, then strings
 };
 
 // What the server owes the kernel for a request.
@@ -158,10 +158,16 @@ inline constexpr std::array<Operation, kOpcodeLimit> MakeOperations() {
   std::array<Operation, kOpcodeLimit> table{};
 #define BAREFUSE_ROW(NAME, Type, since, fixed, old, grew, payload, reply, \
                      owed, caller)                                        \
-  table[abi::FUSE_##NAME] =                                               \
-      Operation{abi::FUSE_##NAME, #NAME, since,           fixed,          \
-                old,              grew,  Payload::payload, ReplyKind::reply, \
-                Owed::owed,       Caller::caller};
+  table[abi::FUSE_##NAME] = Operation{abi::FUSE_##NAME,                   \
+                                      #NAME,                              \
+                                      since,                              \
+                                      fixed,                              \
+                                      old,                                \
+                                      grew,                               \
+                                      Payload::payload,                   \
+                                      ReplyKind::reply,                   \
+                                      Owed::owed,                         \
+                                      Caller::caller};
   BAREFUSE_OPERATIONS(BAREFUSE_ROW)
 #undef BAREFUSE_ROW
   return table;

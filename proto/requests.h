@@ -167,8 +167,8 @@ using AnyOperation = internal::OperationVariant<BAREFUSE_OPERATIONS(
 // The row of a request type.
 template <class Op>
 inline constexpr const Operation* kOperationOf = nullptr;
-#define BAREFUSE_ROW_OF(NAME, Type, ...) \
-  template <>                            \
+#define BAREFUSE_ROW_OF(NAME, Type, ...)                 \
+  template <>                                            \
   inline constexpr const Operation* kOperationOf<Type> = \
       &kOperations[abi::FUSE_##NAME];
 BAREFUSE_OPERATIONS(BAREFUSE_ROW_OF)

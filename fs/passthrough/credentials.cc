@@ -1,0 +1,80 @@
+#include "fs/passthrough/credentials.h"
+
+#include <sys/fsuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace barefuse {
+namespace {
+
+// The calling thread's effective capabilities, changed by the raw system call:
+// glibc has no wrapper, and libcap would be one dependency more.
+class EffectiveCapabilities {
+ public:
+  EffectiveCapabilities() {
+    header_.version = _LINUX_CAPABILITY_VERSION_3;
+    header_.pid = 0;
+    valid_ = syscall(SYS_capget, &header_, data_) == 0;
+  }
+  bool Has(unsigned capability) const {
+    return valid_ && (data_[capability / 32].effective & Bit(capability)) != 0;
+  }
+  // Only what is permitted is raised.
+  void Raise(unsigned capability) {
+    data_[capability / 32].effective |=
+        data_[capability / 32].permitted & Bit(capability);
+  }
+  void Drop(unsigned capability) {
+    data_[capability / 32].effective &= ~Bit(capability);
+  }
+  bool Apply() { return valid_ && syscall(SYS_capset, &header_, data_) == 0; }
+
+ private:
+  static uint32_t Bit(unsigned capability) { return 1u << capability % 32; }
+
+  __user_cap_header_struct header_{};
+  __user_cap_data_struct data_[_LINUX_CAPABILITY_U32S_3]{};
+  bool valid_ = false;
+};
+
+}  // namespace
+
+ScopedIds::ScopedIds(const std::optional<Ids>& ids) {
+  if (!ids.has_value() || geteuid() != 0) return;
+  if (ids->uid == 0 && ids->gid == getegid()) return;
+  changed_ = true;
+  // The group first: setting the user takes the right to set the group away.
+  setfsgid(ids->gid);
+  setfsuid(ids->uid);
+  if (ids->uid == 0) return;
+  // Leaving uid 0 has dropped the capabilities that concern files.
+  EffectiveCapabilities capabilities;
+  capabilities.Raise(CAP_DAC_OVERRIDE);
+  capabilities.Raise(CAP_DAC_READ_SEARCH);
+  capabilities.Raise(CAP_MKNOD);
+  capabilities.Apply();
+}
+
+ScopedIds::~ScopedIds() {
+  if (!changed_) return;
+  // Back at uid 0 the kernel raises them again.
+  setfsuid(0);
+  setfsgid(getegid());
+}
+
+ScopedNoFsetid::ScopedNoFsetid(bool wanted) {
+  if (!wanted) return;
+  EffectiveCapabilities capabilities;
+  if (!capabilities.Has(CAP_FSETID)) return;
+  capabilities.Drop(CAP_FSETID);
+  dropped_ = capabilities.Apply();
+}
+
+ScopedNoFsetid::~ScopedNoFsetid() {
+  if (!dropped_) return;
+  EffectiveCapabilities capabilities;
+  capabilities.Raise(CAP_FSETID);
+  capabilities.Apply();
+}
+
+}  // namespace barefuse

@@ -1,0 +1,46 @@
+// Acting as somebody else, on one thread, for a moment.
+#ifndef BAREFUSE_FS_PASSTHROUGH_CREDENTIALS_H_
+#define BAREFUSE_FS_PASSTHROUGH_CREDENTIALS_H_
+
+#include <linux/capability.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "server/request.h"
+
+namespace barefuse {
+
+// What the thread does to files while this lives is done as `ids`: what it
+// creates is theirs. The right to pass over permissions stays, since the kernel
+// has checked them (default_permissions). Does nothing where the process is not
+// root, or `ids` are its own or nobody's. Not movable, for one thread.
+class ScopedIds {
+ public:
+  explicit ScopedIds(const std::optional<Ids>& ids);
+  ~ScopedIds();
+  ScopedIds(const ScopedIds&) = delete;
+  ScopedIds& operator=(const ScopedIds&) = delete;
+
+ private:
+  bool changed_ = false;
+};
+
+// Without CAP_FSETID while this lives: writes and truncations clear set-user-id
+// and set-group-id bits and capabilities, as they do for ordinary users, and
+// so do writes through a backing file that is registered meanwhile.
+class ScopedNoFsetid {
+ public:
+  // Does nothing unless `wanted`.
+  explicit ScopedNoFsetid(bool wanted = true);
+  ~ScopedNoFsetid();
+  ScopedNoFsetid(const ScopedNoFsetid&) = delete;
+  ScopedNoFsetid& operator=(const ScopedNoFsetid&) = delete;
+
+ private:
+  bool dropped_ = false;
+};
+
+}  // namespace barefuse
+
+#endif  // BAREFUSE_FS_PASSTHROUGH_CREDENTIALS_H_

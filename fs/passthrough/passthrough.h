@@ -1,0 +1,147 @@
+// A filesystem that shows a directory of another one, the source. The kernel
+// reads and writes the source's files itself wherever it can.
+#ifndef BAREFUSE_FS_PASSTHROUGH_PASSTHROUGH_H_
+#define BAREFUSE_FS_PASSTHROUGH_PASSTHROUGH_H_
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "fs/passthrough/id_table.h"
+#include "fs/passthrough/inode_table.h"
+#include "server/file_system.h"
+
+namespace barefuse {
+
+struct PassthroughOptions {
+  std::string source;       // a directory
+  bool passthrough = true;  // let the kernel read and write by itself
+  // Reads and writes go past the kernel's page cache and come here, also those
+  // of passed-through files; mappings of those are still passed through.
+  bool direct_io = false;
+  // How long the kernel may trust names and attributes. Changes made in the
+  // source, not through the mount, show within this time.
+  absl::Duration timeout = absl::Seconds(1);
+};
+
+// Serves as the process's user. As root it creates files as whoever asks, and
+// leaves checking permissions to the kernel: mount with default_permissions.
+// umask(2) should be 0 in the process, since modes arrive with the caller's
+// umask applied.
+class Passthrough : public FileSystem {
+ public:
+  // Opens the source.
+  static absl::StatusOr<std::shared_ptr<Passthrough>> Create(
+      PassthroughOptions options);
+
+  uint64_t WantedCapabilities() const override;
+  void Init(Connection& connection) override;
+
+  void Lookup(const LookupRequest& request, EntryReply reply) override;
+  void Forget(NodeId node, uint64_t lookups) override;
+  void Getattr(const GetattrRequest& request, AttrReply reply) override;
+  void Setattr(const SetattrRequest& request, AttrReply reply) override;
+  void Statx(const StatxRequest& request, StatxReply reply) override;
+  void Readlink(const ReadlinkRequest& request, DataReply reply) override;
+  void Symlink(const SymlinkRequest& request, EntryReply reply) override;
+  void Mknod(const MknodRequest& request, EntryReply reply) override;
+  void Mkdir(const MkdirRequest& request, EntryReply reply) override;
+  void Unlink(const UnlinkRequest& request, EmptyReply reply) override;
+  void Rmdir(const RmdirRequest& request, EmptyReply reply) override;
+  void Rename(const RenameRequest& request, EmptyReply reply) override;
+  void Rename2(const Rename2Request& request, EmptyReply reply) override;
+  void Link(const LinkRequest& request, EntryReply reply) override;
+  void Access(const AccessRequest& request, EmptyReply reply) override;
+  void Statfs(const StatfsRequest& request, StatfsReply reply) override;
+
+  void Open(const OpenRequest& request, OpenReply reply) override;
+  void Create(const CreateRequest& request, CreateReply reply) override;
+  void Tmpfile(const TmpfileRequest& request, CreateReply reply) override;
+  void Read(const ReadRequest& request, DataReply reply) override;
+  void Write(const WriteRequest& request, WriteReply reply) override;
+  void Flush(const FlushRequest& request, EmptyReply reply) override;
+  void Release(const ReleaseRequest& request, EmptyReply reply) override;
+  void Fsync(const FsyncRequest& request, EmptyReply reply) override;
+  void Fallocate(const FallocateRequest& request, EmptyReply reply) override;
+  void Lseek(const LseekRequest& request, LseekReply reply) override;
+  void CopyFileRange(const CopyFileRangeRequest& request,
+                     WriteReply reply) override;
+  void CopyFileRange64(const CopyFileRange64Request& request,
+                       CopyFileRangeReply reply) override;
+
+  void Opendir(const OpendirRequest& request, OpenReply reply) override;
+  void Readdir(const ReaddirRequest& request, DirectoryReply reply) override;
+  void Readdirplus(const ReaddirplusRequest& request,
+                   DirectoryPlusReply reply) override;
+  void Releasedir(const ReleasedirRequest& request, EmptyReply reply) override;
+  void Fsyncdir(const FsyncdirRequest& request, EmptyReply reply) override;
+
+  void Setxattr(const SetxattrRequest& request, EmptyReply reply) override;
+  void Getxattr(const GetxattrRequest& request, XattrReply reply) override;
+  void Listxattr(const ListxattrRequest& request, XattrReply reply) override;
+  void Removexattr(const RemovexattrRequest& request,
+                   EmptyReply reply) override;
+
+  // How many inodes, open files and open directories there are.
+  size_t inodes() const { return inodes_.size(); }
+  size_t open_files() const { return files_.size(); }
+  size_t open_directories() const { return directories_.size(); }
+
+ private:
+  struct OpenFile {
+    std::shared_ptr<Inode> inode;  // outlives `use`
+    UniqueFd fd;
+    BackingUse use;
+    bool direct_io = false;
+  };
+  struct OpenDirectory;
+
+  Passthrough(PassthroughOptions options, UniqueFd source,
+              const struct stat& info, UniqueFd proc_fds);
+
+  // The helpers give 0 or an errno.
+  int OpenInode(const Inode& inode, int flags, UniqueFd* fd) const;
+  int LookupName(const Inode& parent, std::string_view name,
+                 abi::fuse_entry_out* entry, std::shared_ptr<Inode>* inode);
+  int LookupFd(UniqueFd fd, abi::fuse_entry_out* entry,
+               std::shared_ptr<Inode>* inode);
+  int CreatedEntry(int error, NodeId parent, std::string_view name,
+                   abi::fuse_entry_out* entry);
+  int Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
+                 abi::fuse_attr_out* out);
+  int ChangeAttributes(const SetattrRequest& request, const Inode& inode,
+                       const OpenFile* file);
+  uint64_t AddOpenFile(Connection& connection, std::shared_ptr<Inode> inode,
+                       UniqueFd fd, uint32_t flags, OpenFlags* reply);
+  void FinishCreation(Connection& connection, UniqueFd fd, uint32_t flags,
+                      CreateReply reply);
+  int CopyRange(const abi::fuse_copy_file_range_in& in, ssize_t* copied);
+  int RenameName(NodeId from, std::string_view old_name, NodeId to,
+                 std::string_view new_name, uint32_t flags);
+  int FsyncFd(int fd, uint32_t flags);
+  bool IsMisrouted(const OpenFile& file, Connection& connection,
+                   std::string_view what);
+  void SayOnce(Connection& connection, const absl::Status& why_not);
+  void SetTimeout(abi::fuse_entry_out* entry) const;
+
+  const PassthroughOptions options_;
+  const uint64_t timeout_seconds_;
+  const uint32_t timeout_nanoseconds_;
+  // /proc/self/fd: where an O_PATH descriptor is opened for good.
+  const UniqueFd proc_fds_;
+  InodeTable inodes_;
+  IdTable<OpenFile> files_;
+  IdTable<OpenDirectory> directories_;
+  std::atomic<bool> said_why_not_{false};
+};
+
+}  // namespace barefuse
+
+#endif  // BAREFUSE_FS_PASSTHROUGH_PASSTHROUGH_H_

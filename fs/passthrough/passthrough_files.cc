@@ -1,0 +1,271 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "fs/passthrough/convert.h"
+#include "fs/passthrough/credentials.h"
+#include "fs/passthrough/open_directory.h"
+#include "fs/passthrough/passthrough.h"
+
+namespace barefuse {
+namespace {
+
+// The flags of an open that concern the open file, not the walk to it.
+int FileFlags(uint32_t flags) {
+  return static_cast<int>(flags) & ~(O_CREAT | O_EXCL | O_NOCTTY | O_NOFOLLOW |
+                                     O_TMPFILE | O_DIRECTORY | O_PATH);
+}
+
+}  // namespace
+
+int Passthrough::OpenInode(const Inode& inode, int flags, UniqueFd* fd) const {
+  // Devices and fifos are the kernel's business; opening one here could block
+  // the server or drive the device.
+  if (!S_ISREG(inode.type)) return S_ISDIR(inode.type) ? EISDIR : EINVAL;
+  fd->reset(openat(proc_fds_.get(), FdName(inode.fd.get()).name(),
+                   flags | O_CLOEXEC));
+  return *fd ? 0 : errno;
+}
+
+void Passthrough::SayOnce(Connection& connection, const absl::Status& why_not) {
+  if (said_why_not_.exchange(true, std::memory_order_relaxed)) return;
+  connection.Log(LogLevel::kInfo,
+                 absl::StrCat("no passthrough, reads and writes go through "
+                              "the server: ",
+                              why_not.message()));
+}
+
+uint64_t Passthrough::AddOpenFile(Connection& connection,
+                                  std::shared_ptr<Inode> inode, UniqueFd fd,
+                                  uint32_t flags, OpenFlags* reply) {
+  auto file = std::make_shared<OpenFile>();
+  if (options_.passthrough) {
+    // I/O on the backing file runs with the credentials of this moment; without
+    // CAP_FSETID the writes of ordinary users clear set-user-id bits.
+    ScopedNoFsetid kill_suid;
+    file->use = inode->backing.Join(connection, inode->fd.get());
+    if (!file->use.passthrough()) SayOnce(connection, file->use.why_not());
+  }
+  reply->Passthrough(file->use);
+  // An O_DIRECT open that is passed through is direct in the source. Where it
+  // is not, it must not meet the page cache here.
+  file->direct_io = options_.direct_io ||
+                    ((flags & O_DIRECT) != 0 && !file->use.passthrough());
+  if (file->direct_io) {
+    reply->DirectIo();
+    reply->ParallelDirectWrites();
+  }
+  file->inode = std::move(inode);
+  file->fd = std::move(fd);
+  return files_.Add(std::move(file));
+}
+
+void Passthrough::Open(const OpenRequest& request, OpenReply reply) {
+  std::shared_ptr<Inode> inode = inodes_.Find(request.node());
+  if (inode == nullptr) return std::move(reply).Error(ESTALE);
+  UniqueFd fd;
+  int error = 0;
+  {
+    ScopedNoFsetid kill_suid(
+        (request->open_flags & abi::FUSE_OPEN_KILL_SUIDGID) != 0);
+    error = OpenInode(*inode, FileFlags(request->flags), &fd);
+  }
+  if (error != 0) return std::move(reply).Error(error);
+  const uint64_t fh = AddOpenFile(request.connection(), std::move(inode),
+                                  std::move(fd), request->flags, &reply);
+  std::move(reply).Ok(fh);
+}
+
+// The common end of CREATE and TMPFILE. The entry is that of the file that was
+// opened, whatever its name means by now.
+void Passthrough::FinishCreation(Connection& connection, UniqueFd fd,
+                                 uint32_t flags, CreateReply reply) {
+  UniqueFd path(
+      openat(proc_fds_.get(), FdName(fd.get()).name(), O_PATH | O_CLOEXEC));
+  if (!path) return std::move(reply).Error(errno);
+  abi::fuse_entry_out entry;
+  std::shared_ptr<Inode> inode;
+  if (int error = LookupFd(std::move(path), &entry, &inode)) {
+    return std::move(reply).Error(error);
+  }
+  const uint64_t fh =
+      AddOpenFile(connection, std::move(inode), std::move(fd), flags, &reply);
+  std::move(reply).Ok(entry, fh);
+}
+
+void Passthrough::Create(const CreateRequest& request, CreateReply reply) {
+  std::shared_ptr<Inode> parent = inodes_.Find(request.node());
+  if (parent == nullptr) return std::move(reply).Error(ESTALE);
+  UniqueFd fd;
+  {
+    ScopedIds ids(request.ids());
+    // O_NOFOLLOW: a symlink that came to this name meanwhile is not followed.
+    // O_NONBLOCK: nor does a fifo that did hold the server up; regular files do
+    // not mind it.
+    fd.reset(openat(parent->fd.get(), CName(request->name).c_str(),
+                    FileFlags(request->flags) | O_CREAT | O_NOFOLLOW |
+                        O_NONBLOCK | O_CLOEXEC |
+                        static_cast<int>(request->flags & O_EXCL),
+                    request->mode & 07777));
+    if (!fd) return std::move(reply).Error(errno);
+  }
+  FinishCreation(request.connection(), std::move(fd), request->flags,
+                 std::move(reply));
+}
+
+void Passthrough::Tmpfile(const TmpfileRequest& request, CreateReply reply) {
+  std::shared_ptr<Inode> parent = inodes_.Find(request.node());
+  if (parent == nullptr) return std::move(reply).Error(ESTALE);
+  UniqueFd fd;
+  {
+    ScopedIds ids(request.ids());
+    fd.reset(openat(parent->fd.get(), ".",
+                    FileFlags(request->flags) | O_TMPFILE | O_CLOEXEC |
+                        static_cast<int>(request->flags & O_EXCL),
+                    request->mode & 07777));
+    if (!fd) return std::move(reply).Error(errno);
+  }
+  FinishCreation(request.connection(), std::move(fd), request->flags,
+                 std::move(reply));
+}
+
+// The kernel serves a passed-through file by itself; a READ or WRITE of one
+// that comes all the same is a fault of somebody's, and answering it could mix
+// old data with new.
+bool Passthrough::IsMisrouted(const OpenFile& file, Connection& connection,
+                              std::string_view what) {
+  if (!file.use.passthrough() || file.direct_io) return false;
+  connection.Log(LogLevel::kError,
+                 absl::StrCat(absl::string_view(what.data(), what.size()),
+                              " of node ", file.inode->node,
+                              " came to the server although the file is in "
+                              "passthrough mode; answered EIO"));
+  return true;
+}
+
+void Passthrough::Read(const ReadRequest& request, DataReply reply) {
+  std::shared_ptr<OpenFile> file = files_.Find(request->fh);
+  if (file == nullptr) return std::move(reply).Error(EBADF);
+  if (IsMisrouted(*file, request.connection(), "READ")) {
+    return std::move(reply).Error(EIO);
+  }
+  std::span<std::byte> buffer = reply.buffer();
+  // A short read would end the file for the kernel, so read on.
+  size_t done = 0;
+  while (done < buffer.size()) {
+    ssize_t n =
+        pread(file->fd.get(), buffer.data() + done, buffer.size() - done,
+              static_cast<off_t>(request->offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && done == 0) return std::move(reply).Error(errno);
+    if (n <= 0) break;
+    done += static_cast<size_t>(n);
+  }
+  std::move(reply).Ok(done);
+}
+
+void Passthrough::Write(const WriteRequest& request, WriteReply reply) {
+  std::shared_ptr<OpenFile> file = files_.Find(request->fh);
+  if (file == nullptr) return std::move(reply).Error(EBADF);
+  if (IsMisrouted(*file, request.connection(), "WRITE")) {
+    return std::move(reply).Error(EIO);
+  }
+  ScopedNoFsetid kill_suid(
+      (request->write_flags & abi::FUSE_WRITE_KILL_SUIDGID) != 0);
+  ssize_t n;
+  do {
+    n = pwrite(file->fd.get(), request->data.data(), request->data.size(),
+               static_cast<off_t>(request->offset));
+  } while (n < 0 && errno == EINTR);
+  if (n < 0) return std::move(reply).Error(errno);
+  std::move(reply).Ok(static_cast<size_t>(n));
+}
+
+void Passthrough::Flush(const FlushRequest& request, EmptyReply reply) {
+  std::shared_ptr<OpenFile> file = files_.Find(request->fh);
+  if (file == nullptr) return std::move(reply).Error(EBADF);
+  // Closing a duplicate makes the source report what its close(2) would.
+  int copy = fcntl(file->fd.get(), F_DUPFD_CLOEXEC, 0);
+  if (copy < 0 || close(copy) != 0) return std::move(reply).Error(errno);
+  std::move(reply).Ok();
+}
+
+void Passthrough::Release(const ReleaseRequest& request, EmptyReply reply) {
+  // With the last reference to the file its backing use goes, and with the
+  // last use the backing id.
+  if (files_.Remove(request->fh) == nullptr) {
+    return std::move(reply).Error(EBADF);
+  }
+  std::move(reply).Ok();
+}
+
+int Passthrough::FsyncFd(int fd, uint32_t flags) {
+  int result =
+      (flags & abi::FUSE_FSYNC_FDATASYNC) != 0 ? fdatasync(fd) : fsync(fd);
+  return result == 0 ? 0 : errno;
+}
+
+void Passthrough::Fsync(const FsyncRequest& request, EmptyReply reply) {
+  std::shared_ptr<OpenFile> file = files_.Find(request->fh);
+  if (file == nullptr) return std::move(reply).Error(EBADF);
+  int error = FsyncFd(file->fd.get(), request->fsync_flags);
+  if (error != 0) return std::move(reply).Error(error);
+  std::move(reply).Ok();
+}
+
+void Passthrough::Fallocate(const FallocateRequest& request, EmptyReply reply) {
+  std::shared_ptr<OpenFile> file = files_.Find(request->fh);
+  if (file == nullptr) return std::move(reply).Error(EBADF);
+  if (fallocate(file->fd.get(), static_cast<int>(request->mode),
+                static_cast<off_t>(request->offset),
+                static_cast<off_t>(request->length)) != 0) {
+    return std::move(reply).Error(errno);
+  }
+  std::move(reply).Ok();
+}
+
+void Passthrough::Lseek(const LseekRequest& request, LseekReply reply) {
+  std::shared_ptr<OpenFile> file = files_.Find(request->fh);
+  if (file == nullptr) return std::move(reply).Error(EBADF);
+  // Moves a position that nothing uses: reads and writes name theirs.
+  off_t found = lseek(file->fd.get(), static_cast<off_t>(request->offset),
+                      static_cast<int>(request->whence));
+  if (found < 0) return std::move(reply).Error(errno);
+  std::move(reply).Ok({static_cast<uint64_t>(found)});
+}
+
+int Passthrough::CopyRange(const abi::fuse_copy_file_range_in& in,
+                           ssize_t* copied) {
+  std::shared_ptr<OpenFile> from = files_.Find(in.fh_in);
+  std::shared_ptr<OpenFile> to = files_.Find(in.fh_out);
+  if (from == nullptr || to == nullptr) return EBADF;
+  off64_t off_in = static_cast<off64_t>(in.off_in);
+  off64_t off_out = static_cast<off64_t>(in.off_out);
+  *copied = copy_file_range(from->fd.get(), &off_in, to->fd.get(), &off_out,
+                            in.len, static_cast<unsigned>(in.flags));
+  return *copied < 0 ? errno : 0;
+}
+
+void Passthrough::CopyFileRange(const CopyFileRangeRequest& request,
+                                WriteReply reply) {
+  // The reply has 32 bits for what was copied.
+  abi::fuse_copy_file_range_in in = *request;
+  in.len = std::min<uint64_t>(in.len, UINT32_MAX & ~uint32_t{4095});
+  ssize_t copied = 0;
+  int error = CopyRange(in, &copied);
+  if (error != 0) return std::move(reply).Error(error);
+  std::move(reply).Ok(static_cast<size_t>(copied));
+}
+
+void Passthrough::CopyFileRange64(const CopyFileRange64Request& request,
+                                  CopyFileRangeReply reply) {
+  ssize_t copied = 0;
+  int error = CopyRange(*request, &copied);
+  if (error != 0) return std::move(reply).Error(error);
+  std::move(reply).Ok({static_cast<uint64_t>(copied)});
+}
+
+}  // namespace barefuse

@@ -1,0 +1,85 @@
+// What a handler may know and ask of the session that serves its request.
+#ifndef BAREFUSE_SERVER_CONNECTION_H_
+#define BAREFUSE_SERVER_CONNECTION_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "proto/negotiation.h"
+#include "server/device.h"
+#include "server/log.h"
+
+namespace barefuse {
+
+class BackingFile;
+
+// One mounted connection: the device, the terms of INIT, the log. Functions
+// may be called from any thread.
+class Connection {
+ public:
+  Connection(std::shared_ptr<const Device> device,
+             const proto::Negotiated& terms, LogSink log, bool debug)
+      : device_(std::move(device)),
+        terms_(terms),
+        log_(std::move(log)),
+        debug_(debug) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // What INIT settled. Never changes.
+  const proto::Negotiated& terms() const { return terms_; }
+  const proto::Dialect& dialect() const { return terms_.dialect; }
+
+  // Registers the file behind `fd` as a backing file; see Device::OpenBacking.
+  // FailedPrecondition where FUSE_PASSTHROUGH was not granted, and why. Most
+  // filesystems want SharedBacking, which keeps one per inode.
+  absl::StatusOr<BackingFile> OpenBacking(int fd);
+
+  void Log(LogLevel level, std::string_view line) const { log_(level, line); }
+  // Whether requests and replies are to be logged.
+  bool debug() const { return debug_; }
+
+  // Lets the device go at the end of the session. Replies and backing files
+  // that are still about find nobody there, and do not keep the mount alive.
+  void Disconnect() {
+    absl::MutexLock lock(&mutex_);
+    device_.reset();
+  }
+
+  // Replies that a handler let go without an answer.
+  void CountDroppedReply() {
+    dropped_replies_.fetch_add(1, std::memory_order_relaxed);
+  }
+  uint64_t dropped_replies() const {
+    return dropped_replies_.load(std::memory_order_relaxed);
+  }
+
+  // Counted by BackingFile and by replies.
+  struct BackingCounters {
+    std::atomic<uint64_t> opens{0};
+    std::atomic<uint64_t> closes{0};
+    std::atomic<uint64_t> passthrough_opens{0};
+  };
+  const std::shared_ptr<BackingCounters>& backing_counters() const {
+    return backing_counters_;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::shared_ptr<const Device> device_ ABSL_GUARDED_BY(mutex_);
+  const proto::Negotiated terms_;
+  LogSink log_;
+  const bool debug_;
+  std::atomic<uint64_t> dropped_replies_{0};
+  std::shared_ptr<BackingCounters> backing_counters_ =
+      std::make_shared<BackingCounters>();
+};
+
+}  // namespace barefuse
+
+#endif  // BAREFUSE_SERVER_CONNECTION_H_

@@ -1,0 +1,314 @@
+#include "server/dev_uring_transport.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "proto/describe.h"
+#include "server/errno_status.h"
+
+namespace barefuse {
+namespace {
+
+// Each slot has at most a POLL and READ, or a WRITEV; and there is the wake.
+uint32_t RingEntries(const SlotPool& pool) { return 2 * pool.size() + 2; }
+
+// The newest kernels' set-up first: completions are worked off only when the
+// worker asks, without interrupting it (6.1, 6.0), then what 5.19 and older
+// have.
+constexpr unsigned kSetups[] = {
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+        IORING_SETUP_R_DISABLED,
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_R_DISABLED,
+    IORING_SETUP_R_DISABLED,
+};
+
+absl::Status RingError(int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return absl::PermissionDeniedError(
+          "io_uring is forbidden here (kernel.io_uring_disabled, or a seccomp "
+          "filter)");
+    case ENOSYS:
+      return absl::UnimplementedError("the kernel has no io_uring");
+    case ENOMEM:
+      return absl::ResourceExhaustedError(
+          "no memory for io_uring: the limit on locked memory (ulimit -l) may "
+          "be too low");
+    default:
+      return ErrnoStatus(error, "cannot set up io_uring");
+  }
+}
+
+}  // namespace
+
+std::string_view StopKindText(StopReason::Kind kind) {
+  switch (kind) {
+    case StopReason::Kind::kStopped:
+      return "stopped";
+    case StopReason::Kind::kUnmounted:
+      return "unmounted";
+    case StopReason::Kind::kAborted:
+      return "aborted";
+    case StopReason::Kind::kFailed:
+      return "failed";
+  }
+  return "?";
+}
+
+absl::StatusOr<std::unique_ptr<DevUringTransport>> DevUringTransport::Create(
+    std::shared_ptr<const Device> device, SlotPool* pool) {
+  std::unique_ptr<DevUringTransport> transport(
+      new DevUringTransport(std::move(device), pool));
+  int error = EINVAL;
+  for (unsigned flags : kSetups) {
+    error = -io_uring_queue_init(RingEntries(*pool), &transport->ring_, flags);
+    if (error != EINVAL) break;
+  }
+  if (error != 0) return RingError(error);
+  transport->ring_ready_ = true;
+  return transport;
+}
+
+DevUringTransport::~DevUringTransport() {
+  if (ring_ready_) io_uring_queue_exit(&ring_);
+}
+
+StopReason DevUringTransport::Run(Dispatcher& dispatcher,
+                                  const std::atomic<bool>& stop) {
+  // The ring was set up by the thread that mounts; from here on it is ours.
+  // (By its number: liburing 2.3 does not export io_uring_enable_rings.)
+  if (int error = -io_uring_register(static_cast<unsigned>(ring_.ring_fd),
+                                     IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+      error > 0) {
+    Fail(error, "cannot enable io_uring");
+  } else {
+    ArmWake();
+  }
+  while (!reason_.has_value()) {
+    SendFinished();
+    if (stop.load(std::memory_order_acquire)) {
+      reason_ = {StopReason::Kind::kStopped, ""};
+      break;
+    }
+    if (!reading_) ArmRead();
+    if (!SubmitAndWait()) break;
+    HandleCompletions(dispatcher);
+  }
+  StopReason reason = *reason_;
+  Drain(dispatcher);
+  return reason;
+}
+
+// Sends what was finished and takes back what waits, so that the kernel neither
+// writes to the slots nor holds the device once the worker is gone. All of it
+// ends at once: replies wait for nobody, and the rest can be cancelled.
+void DevUringTransport::Drain(Dispatcher& dispatcher) {
+  SendFinished();
+  if (reading_) Cancel(reading_data_);
+  if (wake_armed_) Cancel(Pack(Tag::kWake, 0));
+  draining_ = true;
+  while ((reading_ || wake_armed_ || sending_ != 0) && SubmitAndWait()) {
+    HandleCompletions(dispatcher);
+    // A request that was read at the last moment has been handled as well.
+    SendFinished();
+  }
+}
+
+void DevUringTransport::Cancel(uint64_t data) {
+  io_uring_sqe* sqe = Sqe();
+  io_uring_prep_cancel64(sqe, data, 0);
+  io_uring_sqe_set_data64(sqe, Pack(Tag::kCancel, 0));
+}
+
+void DevUringTransport::HandleCompletions(Dispatcher& dispatcher) {
+  for (io_uring_cqe* cqe; io_uring_peek_cqe(&ring_, &cqe) == 0;) {
+    // By copy: handling one may prepare submissions, and the place in the ring
+    // is free for the kernel from here on.
+    io_uring_cqe copy = *cqe;
+    io_uring_cqe_seen(&ring_, cqe);
+    Handle(copy, dispatcher);
+  }
+}
+
+bool DevUringTransport::SubmitAndWait() {
+  // Replies complete at once, in the submission; what is waited for is one
+  // completion more than those. At the end it is just the next.
+  int result = io_uring_submit_and_wait(&ring_, draining_ ? 1 : sending_ + 1);
+  if (result >= 0 || result == -EINTR || result == -EAGAIN ||
+      result == -EBUSY) {
+    return true;
+  }
+  Fail(-result, "cannot wait for requests");
+  return false;
+}
+
+io_uring_sqe* DevUringTransport::Sqe() {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  while (sqe == nullptr) {
+    io_uring_submit(&ring_);
+    sqe = io_uring_get_sqe(&ring_);
+  }
+  return sqe;
+}
+
+void DevUringTransport::ArmWake() {
+  io_uring_sqe* sqe = Sqe();
+  io_uring_prep_read(sqe, pool_->wake_fd(), &wake_count_, sizeof wake_count_,
+                     0);
+  io_uring_sqe_set_data64(sqe, Pack(Tag::kWake, 0));
+  wake_armed_ = true;
+}
+
+void DevUringTransport::ArmRead() {
+  Slot* slot = pool_->TakeFree();
+  if (slot == nullptr) return;  // until a reply frees one
+  reading_ = true;
+  // Both must go down in one submission, or the link is cut.
+  if (io_uring_sq_space_left(&ring_) < 2) io_uring_submit(&ring_);
+  io_uring_sqe* poll = Sqe();
+  // Exclusive: a request wakes one worker, not all.
+  io_uring_prep_poll_add(poll, device_->fd(), POLLIN);
+  poll->poll32_events |= EPOLLEXCLUSIVE;
+  poll->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+  reading_data_ = Pack(Tag::kPoll, slot->index);
+  io_uring_sqe_set_data64(poll, reading_data_);
+  io_uring_sqe* read = Sqe();
+  io_uring_prep_read(read, device_->fd(), slot->request_buffer.data(),
+                     static_cast<unsigned>(slot->request_buffer.size()), 0);
+  io_uring_sqe_set_data64(read, Pack(Tag::kRead, slot->index));
+}
+
+void DevUringTransport::Handle(const io_uring_cqe& cqe,
+                               Dispatcher& dispatcher) {
+  Slot* slot = &pool_->slot(SlotOf(cqe.user_data));
+  switch (TagOf(cqe.user_data)) {
+    case Tag::kPoll:
+      // Silent when it succeeds. Where it fails, the READ is cancelled and
+      // says so.
+      return;
+    case Tag::kRead:
+      reading_ = false;
+      return OnRead(slot, cqe.res, dispatcher);
+    case Tag::kReply:
+      return OnReply(slot, cqe.res);
+    case Tag::kWake:
+      // What it is about is looked at on the way round.
+      wake_armed_ = false;
+      if (!draining_) ArmWake();
+      return;
+    case Tag::kCancel:
+      return;
+  }
+}
+
+void DevUringTransport::OnRead(Slot* slot, int result, Dispatcher& dispatcher) {
+  if (result > 0) {
+    proto::Bytes message =
+        slot->request_buffer.first(static_cast<size_t>(result));
+    if (dispatcher.Dispatch(slot, message) == Dispatcher::Outcome::kDone) {
+      pool_->Free(slot);
+    }
+    return;
+  }
+  pool_->Free(slot);
+  switch (-result) {
+    case EAGAIN:     // another worker was faster
+    case EINTR:      // a signal
+    case ENOENT:     // the request was taken back before it was read
+    case ECANCELED:  // the poll before it failed
+      return;
+    case ENODEV:
+      reason_ = {StopReason::Kind::kUnmounted, ""};
+      return;
+    case ECONNABORTED:
+      reason_ = {StopReason::Kind::kAborted, ""};
+      return;
+    default:
+      return Fail(-result, "cannot read from the FUSE device");
+  }
+}
+
+void DevUringTransport::SendFinished() {
+  Slot* slot = pool_->TakeFinished();
+  while (slot != nullptr) {
+    Slot* next = slot->next;
+    CountReply(*slot);
+    Send(slot);
+    slot = next;
+  }
+}
+
+void DevUringTransport::Send(Slot* slot) {
+  std::span<const std::byte> head = slot->head.bytes();
+  auto part = [](std::span<const std::byte> bytes) {
+    return iovec{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  };
+  slot->parts[0] = part(head);
+  slot->parts[1] = part(slot->data);
+  io_uring_sqe* sqe = Sqe();
+  io_uring_prep_writev(sqe, device_->fd(), slot->parts,
+                       slot->data.empty() ? 1 : 2, 0);
+  io_uring_sqe_set_data64(sqe, Pack(Tag::kReply, slot->index));
+  ++sending_;
+}
+
+void DevUringTransport::CountReply(const Slot& slot) {
+  const abi::fuse_in_header& request = slot.request.header;
+  WorkerCounters& counters = pool_->counters();
+  Connection& connection = pool_->connection();
+  const int32_t error = slot.head.header().error;
+  if (request.opcode < proto::kOpcodeLimit) {
+    if (error != 0) counters.operations[request.opcode].errors.Add(1);
+    if (error == 0 && request.opcode == abi::FUSE_READ) {
+      counters.read_bytes.Add(slot.data.size());
+    }
+    if (error == 0 && request.opcode == abi::FUSE_WRITE) {
+      if (const auto* write =
+              std::get_if<proto::Write>(&slot.request.operation)) {
+        counters.written_bytes.Add(write->size);
+      }
+    }
+  }
+  if (connection.debug()) {
+    char line[512];
+    connection.Log(
+        LogLevel::kDebug,
+        proto::DescribeReply(request.opcode, slot.head.bytes(),
+                             slot.data.size(), connection.dialect(), line));
+  }
+}
+
+void DevUringTransport::OnReply(Slot* slot, int result) {
+  --sending_;
+  if (result < 0) {
+    pool_->counters().refused_replies.Add(1);
+    pool_->connection().Log(
+        LogLevel::kWarning,
+        absl::StrCat("the kernel refused the reply to request ",
+                     slot->request.header.unique, " (opcode ",
+                     slot->request.header.opcode,
+                     "): ", std::strerror(-result)));
+    // EINVAL can leave the request waiting for a better answer. ENOENT means
+    // that nobody waits any more.
+    if (result == -EINVAL && !slot->refused) {
+      slot->refused = true;
+      slot->data = {};
+      slot->head.FinishError(slot->request.header.unique, EIO);
+      return Send(slot);
+    }
+  }
+  pool_->Free(slot);
+}
+
+void DevUringTransport::Fail(int error, std::string_view what) {
+  reason_ = {StopReason::Kind::kFailed,
+             std::string(ErrnoStatus(error, what).message())};
+}
+
+}  // namespace barefuse

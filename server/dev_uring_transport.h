@@ -1,0 +1,92 @@
+// /dev/fuse, read and written through io_uring.
+//
+// What a worker does, once around:
+//
+//   io_uring_enter  --->  WRITEV   the reply to the request before
+//                         POLL     until the device has a request,
+//                           `link  then
+//                         READ     it into a free slot
+//                   <---  the READ completes
+//   decode, call the filesystem, encode the reply
+//
+// so that a request that is answered at once costs one system call.
+//
+// The device descriptor is O_NONBLOCK. Descriptors of one connection share one
+// queue of requests: each worker polls, one gets the request, and the others'
+// READ must come back with EAGAIN. On a blocking descriptor it would put the
+// whole ring to sleep inside the kernel, replies, wake-ups and stop included.
+//
+// Replies that other threads finish come through the pool's list; its eventfd
+// is read on the same ring.
+#ifndef BAREFUSE_SERVER_DEV_URING_TRANSPORT_H_
+#define BAREFUSE_SERVER_DEV_URING_TRANSPORT_H_
+
+#include <liburing.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "server/device.h"
+#include "server/transport.h"
+
+namespace barefuse {
+
+class DevUringTransport : public Transport {
+ public:
+  // `device` is the worker's own clone, or one that all share. `pool` outlives
+  // the transport.
+  static absl::StatusOr<std::unique_ptr<DevUringTransport>> Create(
+      std::shared_ptr<const Device> device, SlotPool* pool);
+  ~DevUringTransport() override;
+
+  StopReason Run(Dispatcher& dispatcher,
+                 const std::atomic<bool>& stop) override;
+
+ private:
+  // What a completion is of, and of which slot: packed into user_data.
+  enum class Tag : uint8_t { kPoll, kRead, kReply, kWake, kCancel };
+  static uint64_t Pack(Tag tag, uint32_t slot) {
+    return uint64_t{slot} << 8 | static_cast<uint8_t>(tag);
+  }
+  static Tag TagOf(uint64_t data) { return static_cast<Tag>(data & 0xff); }
+  static uint32_t SlotOf(uint64_t data) {
+    return static_cast<uint32_t>(data >> 8);
+  }
+
+  DevUringTransport(std::shared_ptr<const Device> device, SlotPool* pool)
+      : device_(std::move(device)), pool_(pool) {}
+
+  io_uring_sqe* Sqe();
+  void ArmWake();
+  void ArmRead();
+  void SendFinished();
+  void Send(Slot* slot);
+  void OnRead(Slot* slot, int result, Dispatcher& dispatcher);
+  void OnReply(Slot* slot, int result);
+  void CountReply(const Slot& slot);
+  void Handle(const io_uring_cqe& cqe, Dispatcher& dispatcher);
+  void HandleCompletions(Dispatcher& dispatcher);
+  void Drain(Dispatcher& dispatcher);
+  void Cancel(uint64_t data);
+  // Submits what is prepared and waits for what comes next.
+  bool SubmitAndWait();
+  void Fail(int error, std::string_view what);
+
+  std::shared_ptr<const Device> device_;
+  SlotPool* pool_;
+  io_uring ring_{};
+  bool ring_ready_ = false;
+  uint64_t wake_count_ = 0;    // where the eventfd is read to
+  bool reading_ = false;       // a POLL and READ are under way,
+  uint64_t reading_data_ = 0;  // and this is the POLL's user_data
+  bool wake_armed_ = false;    // the eventfd is being read
+  bool draining_ = false;
+  uint32_t sending_ = 0;  // WRITEVs under way
+  std::optional<StopReason> reason_;
+};
+
+}  // namespace barefuse
+
+#endif  // BAREFUSE_SERVER_DEV_URING_TRANSPORT_H_

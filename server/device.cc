@@ -1,0 +1,124 @@
+#include "server/device.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "kernel_abi/device.h"
+#include "server/errno_status.h"
+
+namespace barefuse {
+namespace {
+
+constexpr char kDevicePath[] = "/dev/fuse";
+
+absl::StatusOr<UniqueFd> OpenDevice() {
+  UniqueFd fd(open(kDevicePath, O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  if (fd) return fd;
+  switch (errno) {
+    case EACCES:
+    case EPERM:
+      return absl::PermissionDeniedError(
+          "/dev/fuse: permission denied; run as root");
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return absl::NotFoundError(
+          "/dev/fuse: not there; load the kernel module with \"modprobe "
+          "fuse\"");
+    default:
+      return ErrnoStatus(errno, kDevicePath);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Device> Device::Open() {
+  absl::StatusOr<UniqueFd> fd = OpenDevice();
+  if (!fd.ok()) return fd.status();
+  return Device(*std::move(fd));
+}
+
+Device Device::Adopt(UniqueFd fd) {
+  int flags = fcntl(fd.get(), F_GETFL);
+  if (flags >= 0) fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK);
+  fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
+  return Device(std::move(fd));
+}
+
+absl::StatusOr<Device> Device::Clone() const {
+  absl::StatusOr<UniqueFd> fd = OpenDevice();
+  if (!fd.ok()) return fd.status();
+  uint32_t source = static_cast<uint32_t>(fd_.get());
+  if (ioctl(fd->get(), abi::FUSE_DEV_IOC_CLONE, &source) != 0) {
+    return ErrnoStatus(errno, "cannot clone the FUSE device");
+  }
+  return Device(*std::move(fd));
+}
+
+absl::StatusOr<int32_t> Device::OpenBacking(int fd) const {
+  abi::fuse_backing_map map{};
+  map.fd = fd;
+  int id = ioctl(fd_.get(), abi::FUSE_DEV_IOC_BACKING_OPEN, &map);
+  if (id > 0) return id;
+  switch (id == 0 ? EINVAL : errno) {
+    case EPERM:
+      return absl::PermissionDeniedError(
+          "registering backing files needs CAP_SYS_ADMIN");
+    case ELOOP:
+      return absl::FailedPreconditionError(
+          "the backing file is on a stacked filesystem, deeper than the "
+          "session's backing depth allows");
+    case ENOTTY:
+      return absl::UnimplementedError(
+          "the kernel has no passthrough (it came with Linux 6.9)");
+    case EOPNOTSUPP:
+    case EINVAL:
+      return absl::InvalidArgumentError(
+          "the kernel does not take this file as a backing file");
+    default:
+      return ErrnoStatus(errno, "cannot register a backing file");
+  }
+}
+
+absl::Status Device::CloseBacking(int32_t backing_id) const {
+  uint32_t id = static_cast<uint32_t>(backing_id);
+  if (ioctl(fd_.get(), abi::FUSE_DEV_IOC_BACKING_CLOSE, &id) != 0) {
+    return ErrnoStatus(errno,
+                       absl::StrCat("cannot close backing id ", backing_id));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> Device::Read(std::span<std::byte> buffer,
+                                    absl::Duration timeout) const {
+  const absl::Time deadline = absl::Now() + timeout;
+  for (;;) {
+    ssize_t n = read(fd_.get(), buffer.data(), buffer.size());
+    if (n >= 0) return static_cast<size_t>(n);
+    // ENOENT: the request was taken back by a signal before it was read.
+    if (errno == EINTR || errno == ENOENT) continue;
+    if (errno != EAGAIN) {
+      return ErrnoStatus(errno, "cannot read from the FUSE device");
+    }
+    absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) {
+      return absl::DeadlineExceededError("no request came from the kernel");
+    }
+    pollfd ready{fd_.get(), POLLIN, 0};
+    poll(&ready, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1);
+  }
+}
+
+absl::Status Device::Write(std::span<const std::byte> reply) const {
+  ssize_t n = write(fd_.get(), reply.data(), reply.size());
+  if (n < 0) return ErrnoStatus(errno, "cannot write to the FUSE device");
+  return absl::OkStatus();
+}
+
+}  // namespace barefuse

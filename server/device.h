@@ -1,0 +1,55 @@
+// /dev/fuse: one connection to the kernel.
+#ifndef BAREFUSE_SERVER_DEVICE_H_
+#define BAREFUSE_SERVER_DEVICE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/unique_fd.h"
+
+namespace barefuse {
+
+// An open /dev/fuse. Its descriptor is O_NONBLOCK and O_CLOEXEC: no thread can
+// be caught in a read that another one won, and no child keeps a dead mount
+// alive. Const functions may be called from any thread.
+class Device {
+ public:
+  // Not mounted yet: the descriptor is handed to mount(2).
+  static absl::StatusOr<Device> Open();
+  // Takes over a descriptor, for instance of a mount made elsewhere.
+  static Device Adopt(UniqueFd fd);
+
+  int fd() const { return fd_.get(); }
+
+  // Another descriptor of the same connection, with a queue of replies of its
+  // own (FUSE_DEV_IOC_CLONE): a reply goes out on the descriptor that read the
+  // request. Fails where /dev/fuse may not be opened (a user other than root).
+  absl::StatusOr<Device> Clone() const;
+
+  // Registers the file behind `fd` for passthrough (FUSE_DEV_IOC_BACKING_OPEN)
+  // and gives its id, which is above 0. `fd` may be O_PATH; it is not needed
+  // afterwards. I/O will run with the credentials of the calling thread.
+  // Needs CAP_SYS_ADMIN and FUSE_PASSTHROUGH.
+  absl::StatusOr<int32_t> OpenBacking(int fd) const;
+  // Gives an id back. Files that are open with it go on.
+  absl::Status CloseBacking(int32_t backing_id) const;
+
+  // Reads one request, waiting at most `timeout`. Gives its size in bytes.
+  absl::StatusOr<size_t> Read(std::span<std::byte> buffer,
+                              absl::Duration timeout) const;
+  // Writes one reply.
+  absl::Status Write(std::span<const std::byte> reply) const;
+
+ private:
+  explicit Device(UniqueFd fd) : fd_(std::move(fd)) {}
+
+  UniqueFd fd_;
+};
+
+}  // namespace barefuse
+
+#endif  // BAREFUSE_SERVER_DEVICE_H_

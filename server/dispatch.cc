@@ -1,0 +1,121 @@
+#include "server/dispatch.h"
+
+#include <cerrno>
+#include <concepts>
+
+#include "absl/strings/str_cat.h"
+#include "proto/decode_request.h"
+#include "proto/describe.h"
+
+namespace barefuse {
+namespace {
+
+using proto::Fault;
+
+absl::string_view ToAbsl(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+void LogRequest(const Slot& slot, const Connection& connection) {
+  char line[512];
+  connection.Log(LogLevel::kDebug, proto::DescribeRequest(slot.request, line));
+}
+
+// The requests that are the core's own. Those without a reply answer nothing.
+void ServeCore(FileSystem& fs, Slot& slot, const proto::Forget& op) {
+  fs.Forget(slot.request.header.nodeid, op.nlookup);
+}
+void ServeCore(FileSystem& fs, Slot&, const proto::BatchForget& op) {
+  for (size_t i = 0; i < op.items.size(); ++i) {
+    abi::fuse_forget_one item = op.items[i];
+    fs.Forget(item.nodeid, item.nlookup);
+  }
+}
+// Not answering leaves the victim to finish in its own time, which the
+// protocol allows.
+void ServeCore(FileSystem&, Slot&, const proto::Interrupt&) {}
+// It would answer a retrieve notification, of which none are sent.
+void ServeCore(FileSystem&, Slot&, const proto::NotifyReply&) {}
+// The session has had its INIT.
+void ServeCore(FileSystem&, Slot& slot, const proto::Init&) {
+  internal::CoreReply(slot).Error(EIO);
+}
+void ServeCore(FileSystem& fs, Slot& slot, const proto::Destroy&) {
+  fs.Destroy();
+  EmptyReply(slot).Ok();
+}
+
+template <class Op>
+concept CoreOperation = requires(FileSystem& fs, Slot& slot, const Op& op) {
+  ServeCore(fs, slot, op);
+};
+
+// `call` hands request and reply to the function of the filesystem that the
+// table names; it is compiled only for operations that are not the core's.
+template <class Op, class Call>
+void Serve(FileSystem& fs, Slot& slot, Call call) {
+  const Op& op = *std::get_if<Op>(&slot.request.operation);
+  if constexpr (CoreOperation<Op>) {
+    ServeCore(fs, slot, op);
+  } else {
+    call(fs, Request<Op>(slot), ReplyTo<Op>(slot));
+  }
+}
+
+}  // namespace
+
+Dispatcher::Outcome Dispatcher::Dispatch(Slot* slot, proto::Bytes bytes) {
+  SlotPool& pool = *slot->pool;
+  const Connection& connection = pool.connection();
+  proto::DecodeError error =
+      proto::DecodeRequest(bytes, connection.dialect(), &slot->request);
+  if (!error.ok()) return Reject(slot, error);
+
+  const uint32_t opcode = slot->request.header.opcode;
+  pool.counters().operations[opcode].requests.Add(1);
+  if (connection.debug()) LogRequest(*slot, connection);
+  slot->state.store(Slot::State::kHandling, std::memory_order_relaxed);
+  switch (opcode) {
+#define BAREFUSE_CASE(NAME, Type, ...)                                 \
+  case abi::FUSE_##NAME:                                               \
+    Serve<proto::Type>(*file_system_, *slot,                           \
+                       [](auto& fs, const auto& request, auto reply) { \
+                         fs.Type(request, std::move(reply));           \
+                       });                                             \
+    break;
+    BAREFUSE_OPERATIONS(BAREFUSE_CASE)
+#undef BAREFUSE_CASE
+  }
+  // Only a row that owes no reply leaves the slot to us: any other may have
+  // been answered, and its slot used again, by now.
+  return proto::kOperations[opcode].owed == proto::Owed::kReply
+             ? Outcome::kOwed
+             : Outcome::kDone;
+}
+
+// A malformed body is the request's fault and gets EIO; ENOSYS is for what
+// does not exist, since the kernel stops sending what got ENOSYS. A header that
+// lies leaves nobody to answer.
+Dispatcher::Outcome Dispatcher::Reject(Slot* slot,
+                                       const proto::DecodeError& error) {
+  SlotPool& pool = *slot->pool;
+  WorkerCounters& counters = pool.counters();
+  pool.connection().Log(
+      LogLevel::kWarning,
+      absl::StrCat(ToAbsl(proto::OperationName(error.opcode)), " (opcode ",
+                   error.opcode, "): ", ToAbsl(proto::FaultText(error.fault)),
+                   ", at byte ", error.offset));
+  const proto::Operation* operation = proto::FindOperation(error.opcode);
+  if (!error.answerable() ||
+      (operation != nullptr && operation->owed != proto::Owed::kReply)) {
+    counters.dropped_messages.Add(1);
+    return Outcome::kDone;
+  }
+  const bool unknown = error.fault == Fault::kUnknownOpcode;
+  (unknown ? counters.unknown : counters.malformed).Add(1);
+  slot->state.store(Slot::State::kHandling, std::memory_order_relaxed);
+  internal::CoreReply(*slot).Error(unknown ? ENOSYS : EIO);
+  return Outcome::kOwed;
+}
+
+}  // namespace barefuse

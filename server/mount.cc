@@ -1,0 +1,302 @@
+#include "server/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/errno_status.h"
+
+namespace barefuse {
+namespace {
+
+struct FlagOption {
+  std::string_view name;
+  unsigned long set;
+  unsigned long clear;
+};
+
+constexpr FlagOption kFlagOptions[] = {
+    {"ro", MS_RDONLY, 0},
+    {"rw", 0, MS_RDONLY},
+    {"suid", 0, MS_NOSUID},
+    {"nosuid", MS_NOSUID, 0},
+    {"dev", 0, MS_NODEV},
+    {"nodev", MS_NODEV, 0},
+    {"exec", 0, MS_NOEXEC},
+    {"noexec", MS_NOEXEC, 0},
+    {"async", 0, MS_SYNCHRONOUS},
+    {"sync", MS_SYNCHRONOUS, 0},
+    {"dirsync", MS_DIRSYNC, 0},
+    {"atime", 0, MS_NOATIME},
+    {"noatime", MS_NOATIME, 0},
+    {"diratime", 0, MS_NODIRATIME},
+    {"nodiratime", MS_NODIRATIME, 0},
+    {"relatime", MS_RELATIME, 0},
+    {"norelatime", 0, MS_RELATIME},
+    {"strictatime", MS_STRICTATIME, 0},
+    {"lazytime", MS_LAZYTIME, 0},
+    {"nolazytime", 0, MS_LAZYTIME},
+    {"silent", MS_SILENT, 0},
+    {"loud", 0, MS_SILENT},
+};
+
+// Meant for mount(8) and those who read fstab.
+constexpr std::string_view kIgnoredOptions[] = {
+    "defaults", "auto",  "noauto", "user",    "nouser",  "users",   "nofail",
+    "_netdev",  "owner", "group",  "nogroup", "noowner", "nousers",
+};
+
+absl::string_view ToAbsl(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+absl::Status ParseNumber(std::string_view name, std::string_view text,
+                         uint32_t* number) {
+  auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), *number);
+  if (text.empty() || error != std::errc() ||
+      end != text.data() + text.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("mount option ", ToAbsl(name), ": \"", ToAbsl(text),
+                     "\" is not a number of bytes"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseOption(std::string_view option, MountOptions* options) {
+  for (const FlagOption& known : kFlagOptions) {
+    if (option != known.name) continue;
+    options->flags = (options->flags & ~known.clear) | known.set;
+    return absl::OkStatus();
+  }
+  for (std::string_view ignored : kIgnoredOptions) {
+    if (option == ignored) return absl::OkStatus();
+  }
+  if (option.starts_with("x-") || option.starts_with("X-") ||
+      option.starts_with("comment=")) {
+    return absl::OkStatus();
+  }
+  if (option == "allow_other") {
+    options->allow_other = true;
+    return absl::OkStatus();
+  }
+  if (option == "default_permissions") {
+    options->default_permissions = true;
+    return absl::OkStatus();
+  }
+  const size_t equals = option.find('=');
+  std::string_view name = option;
+  std::string_view value;
+  if (equals != option.npos) {
+    name.remove_suffix(option.size() - equals);
+    value = option;
+    value.remove_prefix(equals + 1);
+    if (name == "max_read") return ParseNumber(name, value, &options->max_read);
+    if (name == "fsname") {
+      options->fsname = value;
+      return absl::OkStatus();
+    }
+    if (name == "subtype") {
+      options->subtype = value;
+      return absl::OkStatus();
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown mount option \"", ToAbsl(option), "\""));
+}
+
+// The data string of mount(2).
+std::string MountData(const Device& device, const MountOptions& options) {
+  std::string data =
+      absl::StrCat("fd=", device.fd(), ",rootmode=40000,user_id=", getuid(),
+                   ",group_id=", getgid());
+  if (options.allow_other) absl::StrAppend(&data, ",allow_other");
+  if (options.default_permissions) {
+    absl::StrAppend(&data, ",default_permissions");
+  }
+  if (options.max_read != 0) {
+    absl::StrAppend(&data, ",max_read=", options.max_read);
+  }
+  return data;
+}
+
+// The type of the topmost mount at `path` ("fuse.barefuse"), or "".
+std::string MountTypeAt(const std::string& path) {
+  std::unique_ptr<FILE, int (*)(FILE*)> file(
+      fopen("/proc/self/mountinfo", "re"), fclose);
+  if (file == nullptr) return "";
+  std::string type;
+  char* line = nullptr;
+  size_t capacity = 0;
+  while (getline(&line, &capacity, file.get()) > 0) {
+    // 36 35 98:0 /root /mountpoint options ... - type source options
+    std::string_view text(line);
+    std::string_view mountpoint;
+    for (int column = 0; column < 5; ++column) {
+      size_t space = text.find(' ');
+      if (space == text.npos) break;
+      mountpoint = std::string_view(text.data(), space);
+      text.remove_prefix(space + 1);
+    }
+    // The kernel writes blanks and backslashes as octal escapes.
+    std::string unescaped;
+    for (size_t i = 0; i < mountpoint.size(); ++i) {
+      if (mountpoint[i] == '\\' && i + 3 < mountpoint.size()) {
+        unescaped += static_cast<char>((mountpoint[i + 1] - '0') << 6 |
+                                       (mountpoint[i + 2] - '0') << 3 |
+                                       (mountpoint[i + 3] - '0'));
+        i += 3;
+      } else {
+        unescaped += mountpoint[i];
+      }
+    }
+    if (unescaped != path) continue;
+    size_t separator = text.find(" - ");
+    if (separator == text.npos) continue;
+    text.remove_prefix(separator + 3);
+    type = std::string(text.data(), std::min(text.find(' '), text.size()));
+  }
+  free(line);
+  return type;
+}
+
+// The mount at `path`, without asking its server anything; 0 if unknown.
+uint64_t MountIdAt(const std::string& path) {
+  struct statx info;
+  if (statx(AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+            STATX_MNT_ID, &info) != 0 ||
+      (info.stx_mask & STATX_MNT_ID) == 0) {
+    return 0;
+  }
+  return info.stx_mnt_id;
+}
+
+// The absolute path of a mountpoint. realpath(3) stats the last component,
+// which a dead mount answers with ENOTCONN, so only its parent is resolved.
+absl::StatusOr<std::string> AbsolutePath(const std::string& path) {
+  if (char* whole = realpath(path.c_str(), nullptr)) {
+    std::string result = whole;
+    free(whole);
+    return result;
+  }
+  if (errno != ENOTCONN && errno != ECONNABORTED) {
+    return ErrnoStatus(errno, path);
+  }
+  std::string trimmed = path;
+  while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
+  const size_t slash = trimmed.rfind('/');
+  const std::string parent =
+      slash == trimmed.npos ? "." : trimmed.substr(0, slash + 1);
+  const std::string name =
+      slash == trimmed.npos ? trimmed : trimmed.substr(slash + 1);
+  char* resolved = realpath(parent.c_str(), nullptr);
+  if (resolved == nullptr) return ErrnoStatus(errno, path);
+  std::string result =
+      absl::StrCat(resolved, absl::EndsWith(resolved, "/") ? "" : "/", name);
+  free(resolved);
+  return result;
+}
+
+// A server that was killed leaves a mount that answers ENOTCONN to everything.
+// Several may lie on top of each other.
+absl::Status DetachDeadMounts(const std::string& mountpoint,
+                              const LogSink& log) {
+  constexpr int kMost = 64;
+  for (int i = 0; i < kMost; ++i) {
+    struct stat info;
+    if (stat(mountpoint.c_str(), &info) == 0) {
+      if (S_ISDIR(info.st_mode)) return absl::OkStatus();
+      return absl::FailedPreconditionError(
+          absl::StrCat(mountpoint, ": not a directory"));
+    }
+    const int error = errno;
+    const bool dead = error == ENOTCONN || error == ECONNABORTED;
+    if (!dead || !absl::StartsWith(MountTypeAt(mountpoint), "fuse")) {
+      return ErrnoStatus(error, mountpoint);
+    }
+    if (umount2(mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
+      return ErrnoStatus(
+          errno, absl::StrCat("cannot detach the dead mount at ", mountpoint));
+    }
+    log(LogLevel::kInfo, absl::StrCat("detached a dead mount at ", mountpoint,
+                                      " (its server is gone)"));
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(mountpoint, ": too many dead mounts on top of each other"));
+}
+
+}  // namespace
+
+absl::Status ParseMountOptions(std::string_view list, MountOptions* options) {
+  std::string option;
+  auto flush = [&]() -> absl::Status {
+    absl::Status status =
+        option.empty() ? absl::OkStatus() : ParseOption(option, options);
+    option.clear();
+    return status;
+  };
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (list[i] == '\\' && i + 1 < list.size()) {
+      option += list[++i];
+    } else if (list[i] == ',') {
+      if (absl::Status status = flush(); !status.ok()) return status;
+    } else {
+      option += list[i];
+    }
+  }
+  return flush();
+}
+
+absl::StatusOr<Mount> Mount::Make(const Device& device,
+                                  const std::string& mountpoint,
+                                  const MountOptions& options,
+                                  const LogSink& log) {
+  absl::StatusOr<std::string> path = AbsolutePath(mountpoint);
+  if (!path.ok()) return path.status();
+  if (absl::Status status = DetachDeadMounts(*path, log); !status.ok()) {
+    return status;
+  }
+  const std::string type =
+      options.subtype.empty() ? "fuse" : absl::StrCat("fuse.", options.subtype);
+  if (mount(options.fsname.c_str(), path->c_str(), type.c_str(), options.flags,
+            MountData(device, options).c_str()) != 0) {
+    if (errno == EPERM) {
+      return absl::PermissionDeniedError(
+          absl::StrCat("cannot mount at ", *path,
+                       ": permission denied; mounting needs root"));
+    }
+    return ErrnoStatus(errno, absl::StrCat("cannot mount at ", *path));
+  }
+  const uint64_t id = MountIdAt(*path);
+  return Mount(*std::move(path), id);
+}
+
+Mount::Mount(Mount&& other) noexcept
+    : mountpoint_(std::exchange(other.mountpoint_, {})),
+      mount_id_(other.mount_id_) {}
+
+Mount& Mount::operator=(Mount&& other) noexcept {
+  if (this != &other) {
+    Unmount();
+    mountpoint_ = std::exchange(other.mountpoint_, {});
+    mount_id_ = other.mount_id_;
+  }
+  return *this;
+}
+
+void Mount::Unmount() {
+  std::string path = std::exchange(mountpoint_, {});
+  if (path.empty() || MountIdAt(path) != mount_id_) return;
+  umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+}  // namespace barefuse

@@ -1,0 +1,134 @@
+// A mounted filesystem: the object that an embedder holds.
+//
+//   auto session = Session::Mount(std::make_shared<MyFs>(), "/mnt", {});
+//   if (!session.ok()) { ... session.status().message() ... }
+//   StopReason why = (*session)->Wait();
+//
+// Nothing here is global: several sessions live in one process, and no signal
+// handler is taken.
+#ifndef BAREFUSE_SERVER_SESSION_H_
+#define BAREFUSE_SERVER_SESSION_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "server/file_system.h"
+#include "server/log.h"
+#include "server/mount.h"
+#include "server/statistics.h"
+#include "server/transport.h"
+
+namespace barefuse {
+
+struct SessionOptions {
+  MountOptions mount;
+
+  // Threads that serve requests, each with a ring of its own. 0 is the
+  // default: twice the cores, between 2 and 8, since handlers may block.
+  uint32_t workers = 0;
+  // Whether each worker reads through its own clone of the device. Where a
+  // clone is refused they share one, which is slower with many clients.
+  bool clone_device = true;
+  // Requests that one worker can have under way, 2 .. 4096. Each reserves
+  // twice max_write of address space; memory is used as far as messages fill
+  // it.
+  uint32_t slots_per_worker = 16;
+
+  // What INIT asks for, beside FileSystem::WantedCapabilities().
+  uint32_t max_write = 1 << 20;  // bytes, 4 KiB .. 1 MiB
+  uint32_t max_readahead = ~0u;  // bytes
+  uint16_t max_background = 64;  // requests
+  // Depth of the filesystems that backing files are on: 0, not stacked; 1,
+  // they may be on overlayfs or another passthrough mount, and then nothing
+  // can be stacked above this one. The kernel is told depth + 1.
+  uint32_t backing_depth = 0;
+
+  LogSink log = LogToStderr;
+  bool debug = false;  // log every request and reply
+};
+
+class Session {
+ public:
+  // Mounts `file_system` at `mountpoint` and starts to serve it. On a failure
+  // nothing is left mounted, and the message is a sentence for the user. Needs
+  // root (CAP_SYS_ADMIN).
+  static absl::StatusOr<std::unique_ptr<Session>> Mount(
+      std::shared_ptr<FileSystem> file_system, const std::string& mountpoint,
+      SessionOptions options);
+
+  // Stops and waits.
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Asks for the end and returns at once; Wait does the work. Any thread,
+  // handlers included.
+  void Stop();
+
+  // Blocks until the session ends: by Stop, by an unmount from outside, by an
+  // abort or a failure. Then everything is unmounted and every thread of the
+  // session has ended. Not from a handler. May be called again, and gives the
+  // same again.
+  StopReason Wait();
+
+  // Becomes readable (poll(2)) once Wait would not block for long. For event
+  // loops; do not read it. Valid as long as the session.
+  int done_fd() const { return done_fd_.get(); }
+
+  // Any thread, at any time.
+  Statistics statistics() const;
+  const proto::Negotiated& terms() const { return connection_->terms(); }
+  Connection& connection() { return *connection_; }
+  uint32_t workers() const { return static_cast<uint32_t>(workers_.size()); }
+  // Whether the workers read through clones of the device.
+  bool cloned() const { return cloned_; }
+
+ private:
+  struct Worker {
+    SlotPool* pool = nullptr;
+    std::unique_ptr<Transport> transport;
+    std::shared_ptr<const WorkerCounters> counters;
+    std::thread thread;
+  };
+
+  Session(std::shared_ptr<FileSystem> file_system, SessionOptions options);
+
+  absl::Status Start(const std::string& mountpoint);
+  absl::StatusOr<proto::Negotiated> Handshake(const Device& device);
+  absl::Status AddWorker(std::shared_ptr<const Device> device);
+  void RunWorker(Worker& worker);
+  void StopWorkers();
+  void SignalDone();
+  void Teardown();
+
+  std::shared_ptr<FileSystem> file_system_;
+  const SessionOptions options_;
+  Dispatcher dispatcher_;
+  UniqueFd done_fd_;
+  std::shared_ptr<const Device> device_;
+  std::shared_ptr<Connection> connection_;
+  std::optional<class Mount> mount_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  bool cloned_ = false;
+
+  std::atomic<bool> stop_workers_{false};
+  absl::Mutex mutex_;
+  bool stop_requested_ ABSL_GUARDED_BY(mutex_) = false;
+  uint32_t running_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The first reason that a worker gave.
+  std::optional<StopReason> reason_ ABSL_GUARDED_BY(mutex_);
+  bool torn_down_ ABSL_GUARDED_BY(wait_mutex_) = false;
+  absl::Mutex wait_mutex_;
+};
+
+}  // namespace barefuse
+
+#endif  // BAREFUSE_SERVER_SESSION_H_

@@ -1,0 +1,131 @@
+// The place where one request lives from the moment it is read until its reply
+// is sent.
+//
+// A slot goes round: kFree -> kReading -> kHandling -> kFinished -> kFree.
+//   kReading   the transport fills request_buffer
+//   kHandling  decoded; a handler, or a Reply object somewhere, owns it
+//   kFinished  the reply is encoded and waits to be sent, or is being sent
+//   kOrphaned  the worker ended while a Reply was still out; the last of these
+//              frees the pool
+// Everything but `state` is touched by the state's owner alone: the worker's
+// thread in all states but kHandling.
+#ifndef BAREFUSE_SERVER_SLOT_H_
+#define BAREFUSE_SERVER_SLOT_H_
+
+#include <pthread.h>
+#include <sys/uio.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proto/encode_reply.h"
+#include "proto/requests.h"
+#include "server/connection.h"
+#include "server/statistics.h"
+#include "server/unique_fd.h"
+
+namespace barefuse {
+
+class SlotPool;
+
+struct Slot {
+  enum class State : uint32_t {
+    kFree,
+    kReading,
+    kHandling,
+    kFinished,
+    kOrphaned,
+  };
+
+  SlotPool* pool = nullptr;
+  uint32_t index = 0;
+  // Where a message is read to, so placed that the data of a WRITE starts on a
+  // page boundary.
+  std::span<std::byte> request_buffer;
+  // Room for the data of a reply, on a page boundary.
+  std::span<std::byte> data_buffer;
+
+  std::atomic<State> state{State::kFree};
+  proto::Request request;
+
+  proto::ReplyHead head;
+  std::span<const std::byte> data;  // sent behind the head
+  bool refused = false;             // the kernel has refused one reply already
+  iovec parts[2];                   // head and data, while they are written
+  Slot* next = nullptr;             // in a list of finished slots
+};
+
+// The slots of one worker, and the way back to it for replies that are
+// finished on other threads.
+class SlotPool {
+ public:
+  // `max_data` is the most bytes that one request or reply carries. Memory is
+  // reserved, and used only as far as messages have filled it.
+  static absl::StatusOr<SlotPool*> Create(
+      std::shared_ptr<Connection> connection, uint32_t slots, size_t max_data);
+
+  // --- The worker's thread ---
+
+  // Says that the calling thread is the worker.
+  void BindToThread();
+  // A free slot, now kReading, or nullptr where all are taken.
+  Slot* TakeFree();
+  void Free(Slot* slot);
+  // The slots that have been finished since, in the order of finishing, linked
+  // by `next`.
+  Slot* TakeFinished();
+  // The worker is done. Replies that are still out become inert; the pool goes
+  // with the last of them. Gives their number.
+  uint32_t Close();
+
+  // --- Any thread ---
+
+  // The reply in `slot` is complete. Called by whoever owns the slot in
+  // kHandling.
+  void Finish(Slot* slot);
+  // Wakes the worker.
+  void Wake();
+  int wake_fd() const { return wake_fd_.get(); }
+
+  Connection& connection() { return *connection_; }
+  WorkerCounters& counters() { return *counters_; }
+  std::shared_ptr<const WorkerCounters> shared_counters() const {
+    return counters_;
+  }
+  Slot& slot(uint32_t index) { return slots_[index]; }
+  uint32_t size() const { return static_cast<uint32_t>(slots_.size()); }
+
+ private:
+  SlotPool(std::shared_ptr<Connection> connection, uint32_t slots);
+  ~SlotPool();
+  void Unref();
+
+  std::shared_ptr<Connection> connection_;
+  std::shared_ptr<WorkerCounters> counters_ =
+      std::make_shared<WorkerCounters>();
+  std::vector<Slot> slots_;
+  void* memory_ = nullptr;
+  size_t memory_size_ = 0;
+  UniqueFd wake_fd_;
+
+  std::vector<uint32_t> free_;
+  // Finished by the worker itself.
+  Slot* local_first_ = nullptr;
+  Slot* local_last_ = nullptr;
+  // Finished by others, the latest first.
+  std::atomic<Slot*> foreign_{nullptr};
+
+  std::atomic<bool> bound_{false};
+  pthread_t owner_{};
+  // The worker, every orphan, and every foreign thread inside Finish.
+  std::atomic<uint32_t> references_{1};
+};
+
+}  // namespace barefuse
+
+#endif  // BAREFUSE_SERVER_SLOT_H_

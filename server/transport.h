@@ -1,0 +1,43 @@
+// How one worker's requests come and its replies go.
+#ifndef BAREFUSE_SERVER_TRANSPORT_H_
+#define BAREFUSE_SERVER_TRANSPORT_H_
+
+#include <atomic>
+#include <string>
+
+#include "server/dispatch.h"
+#include "server/slot.h"
+
+namespace barefuse {
+
+// Why a session, or a worker of it, came to its end.
+struct StopReason {
+  enum class Kind {
+    kStopped,    // Session::Stop was called
+    kUnmounted,  // somebody unmounted it
+    kAborted,    // the connection was aborted
+    kFailed,     // something that should work did not: `detail` says what
+  };
+  Kind kind = Kind::kStopped;
+  std::string detail;  // a sentence for kFailed, otherwise empty
+};
+
+// "unmounted" and the like.
+std::string_view StopKindText(StopReason::Kind kind);
+
+// One worker's transport. It reads messages into slots of the pool, hands them
+// to the dispatcher and sends what is finished.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  // Serves until the connection ends or `stop` is set and the pool is woken.
+  // Sends what has been finished by then. On the worker's own thread, which
+  // has been bound to the pool.
+  virtual StopReason Run(Dispatcher& dispatcher,
+                         const std::atomic<bool>& stop) = 0;
+};
+
+}  // namespace barefuse
+
+#endif  // BAREFUSE_SERVER_TRANSPORT_H_

@@ -1,0 +1,213 @@
+#include <getopt.h>
+
+#include <charconv>
+#include <string_view>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tools/passthrough_command.h"
+
+namespace barefuse {
+namespace {
+
+constexpr std::string_view kHelp =
+    R"(Usage: barefuse passthrough [OPTIONS] SOURCE MOUNTPOINT
+
+Shows the directory SOURCE at MOUNTPOINT. Where it can, the kernel reads and
+writes SOURCE's files itself, without asking the server (passthrough).
+
+Running
+  -f, --foreground       stay in the foreground; Ctrl-C unmounts
+  -d, --debug            log each request and reply to stderr; implies -f
+      --stats FILE       at the end, write what was counted to FILE as JSON
+                         ("-": standard output, with -f)
+
+Mounting
+  -o OPTION[,OPTION...]  allow_other, fsname=NAME, subtype=NAME, max_read=N,
+                         default_permissions (always on), and the kernel's own:
+                         ro, noatime, noexec, suid, dev, ...
+                         nosuid and nodev are on unless suid, dev are given
+
+Files
+      --nopassthrough    serve all reads and writes in the server
+      --backing-depth N  0: SOURCE is on an ordinary filesystem (default)
+                         1: it may be on overlayfs or another passthrough
+                         mount; then nothing can be stacked on MOUNTPOINT
+      --direct-io        reads and writes bypass the kernel's page cache
+      --nocache          names and attributes are asked for every time
+      --timeout SECONDS  how long they may be trusted otherwise (default 1)
+
+Threads
+      --num-threads N    threads that serve (default: twice the cores, 2 to 8)
+      --single           one thread
+      --clone-fd         each thread reads its own device (default)
+      --noclone-fd       all threads share one
+
+  -h, --help             show this
+  -V, --version          show the version
+
+Example
+  barefuse passthrough -o allow_other /srv/data /mnt
+  umount /mnt
+)";
+
+enum Long : int {
+  kStats = 256,
+  kNoPassthrough,
+  kBackingDepth,
+  kDirectIo,
+  kNoCache,
+  kTimeout,
+  kNumThreads,
+  kSingle,
+  kCloneFd,
+  kNoCloneFd,
+};
+
+constexpr option kLongOptions[] = {
+    {"help", no_argument, nullptr, 'h'},
+    {"foreground", no_argument, nullptr, 'f'},
+    {"debug", no_argument, nullptr, 'd'},
+    {"stats", required_argument, nullptr, kStats},
+    {"nopassthrough", no_argument, nullptr, kNoPassthrough},
+    {"backing-depth", required_argument, nullptr, kBackingDepth},
+    {"direct-io", no_argument, nullptr, kDirectIo},
+    {"nocache", no_argument, nullptr, kNoCache},
+    {"timeout", required_argument, nullptr, kTimeout},
+    {"num-threads", required_argument, nullptr, kNumThreads},
+    {"single", no_argument, nullptr, kSingle},
+    {"clone-fd", no_argument, nullptr, kCloneFd},
+    {"noclone-fd", no_argument, nullptr, kNoCloneFd},
+    {nullptr, 0, nullptr, 0},
+};
+
+template <class Number>
+absl::Status ParseNumber(std::string_view option, std::string_view text,
+                         Number low, Number high, Number* number) {
+  auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), *number);
+  if (text.empty() || error != std::errc() ||
+      end != text.data() + text.size() || !(*number >= low) ||
+      !(*number <= high)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(absl::string_view(option.data(), option.size()), ": \"",
+                     absl::string_view(text.data(), text.size()),
+                     "\" is not a number from ", low, " to ", high));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string_view PassthroughHelp() { return kHelp; }
+
+absl::StatusOr<PassthroughCommand> ParsePassthroughCommand(
+    const std::vector<std::string>& arguments) {
+  PassthroughCommand command;
+  // The kernel checks permissions: the server acts with rights of its own.
+  command.session.mount.default_permissions = true;
+  command.session.mount.subtype = "barefuse";
+  command.session.mount.fsname.clear();
+
+  std::vector<std::string> copies = arguments;
+  std::string name = "barefuse";
+  std::vector<char*> argv = {name.data()};
+  for (std::string& argument : copies) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  const int argc = static_cast<int>(argv.size()) - 1;
+
+  optind = 0;  // start afresh
+  opterr = 0;  // the messages are ours
+  for (;;) {
+    const int at = optind == 0 ? 1 : optind;
+    // -n, -s, -v and -r come from mount(8); -t TYPE too.
+    const int c =
+        getopt_long(argc, argv.data(), ":hfdo:nsvrt:", kLongOptions, nullptr);
+    if (c == -1) break;
+    absl::Status status;
+    switch (c) {
+      case 'h':
+        command.help = true;
+        return command;
+      case 'f':
+        command.foreground = true;
+        break;
+      case 'd':
+        command.debug = command.foreground = true;
+        break;
+      case 'o':
+        status = ParseMountOptions(optarg, &command.session.mount);
+        break;
+      case 'n':
+      case 's':
+      case 'v':
+      case 't':
+        break;
+      case 'r':
+        command.session.mount.flags |= MS_RDONLY;
+        break;
+      case kStats:
+        command.stats_file = optarg;
+        break;
+      case kNoPassthrough:
+        command.file_system.passthrough = false;
+        break;
+      case kBackingDepth:
+        status = ParseNumber("--backing-depth", optarg, 0u, 1u,
+                             &command.session.backing_depth);
+        break;
+      case kDirectIo:
+        command.file_system.direct_io = true;
+        break;
+      case kNoCache:
+        command.file_system.timeout = absl::ZeroDuration();
+        break;
+      case kTimeout: {
+        double seconds = 0;
+        status = ParseNumber("--timeout", optarg, 0.0, 1e9, &seconds);
+        command.file_system.timeout = absl::Seconds(seconds);
+        break;
+      }
+      case kNumThreads:
+        status = ParseNumber("--num-threads", optarg, 1u, 1024u,
+                             &command.session.workers);
+        break;
+      case kSingle:
+        command.session.workers = 1;
+        break;
+      case kCloneFd:
+        command.session.clone_device = true;
+        break;
+      case kNoCloneFd:
+        command.session.clone_device = false;
+        break;
+      case ':':
+        return absl::InvalidArgumentError(absl::StrCat(
+            "option ", argv[static_cast<size_t>(at)], " needs a value"));
+      default:
+        return absl::InvalidArgumentError(absl::StrCat(
+            "unknown option \"", argv[static_cast<size_t>(at)], "\""));
+    }
+    if (!status.ok()) return status;
+  }
+  const int left = argc - optind;
+  if (left != 2) {
+    return absl::InvalidArgumentError(
+        left < 1 ? "SOURCE and MOUNTPOINT are missing"
+        : left == 1
+            ? "MOUNTPOINT is missing"
+            : absl::StrCat("unexpected argument \"",
+                           argv[static_cast<size_t>(optind) + 2], "\""));
+  }
+  command.file_system.source = argv[static_cast<size_t>(optind)];
+  command.mountpoint = argv[static_cast<size_t>(optind) + 1];
+  if (command.session.mount.fsname.empty()) {
+    command.session.mount.fsname = command.file_system.source;
+  }
+  if (command.stats_file == "-" && !command.foreground) {
+    return absl::InvalidArgumentError("--stats - needs -f");
+  }
+  return command;
+}
+
+}  // namespace barefuse
