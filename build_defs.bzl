@@ -17,7 +17,15 @@ def barefuse_cc_binary(name, copts = [], **kwargs):
     native.cc_binary(name = name, copts = _LIBRARY_COPTS + copts, **kwargs)
 
 def barefuse_cc_test(name, copts = [], size = "small", **kwargs):
-    native.cc_test(name = name, copts = _COPTS + copts, size = size, **kwargs)
+    # Linked as programs are: the archives of third_party/ must not end up in
+    # several shared objects of one test.
+    native.cc_test(
+        name = name,
+        copts = _COPTS + copts,
+        linkstatic = True,
+        size = size,
+        **kwargs
+    )
 
 def barefuse_kernel_test(name, tags = [], size = "medium", **kwargs):
     """A test that mounts: it runs as root, outside the sandbox, one at a time.

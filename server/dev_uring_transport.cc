@@ -72,6 +72,10 @@ absl::StatusOr<std::unique_ptr<DevUringTransport>> DevUringTransport::Create(
   }
   if (error != 0) return RingError(error);
   transport->ring_ready_ = true;
+  if ((transport->ring_.features & IORING_FEAT_CQE_SKIP) == 0) {
+    return absl::UnimplementedError(
+        "the kernel's io_uring is too old: it takes Linux 5.17");
+  }
   return transport;
 }
 
@@ -189,9 +193,9 @@ void DevUringTransport::Handle(const io_uring_cqe& cqe,
   Slot* slot = &pool_->slot(SlotOf(cqe.user_data));
   switch (TagOf(cqe.user_data)) {
     case Tag::kPoll:
-      // Silent when it succeeds. Where it fails, the READ is cancelled and
-      // says so.
-      return;
+      // Silent when it succeeds. Where it fails, it is the READ behind it that
+      // is dropped silently: a link with IOSQE_CQE_SKIP_SUCCESS posts only the
+      // completion that broke it.
     case Tag::kRead:
       reading_ = false;
       return OnRead(slot, cqe.res, dispatcher);
@@ -221,7 +225,7 @@ void DevUringTransport::OnRead(Slot* slot, int result, Dispatcher& dispatcher) {
     case EAGAIN:     // another worker was faster
     case EINTR:      // a signal
     case ENOENT:     // the request was taken back before it was read
-    case ECANCELED:  // the poll before it failed
+    case ECANCELED:  // by Drain
       return;
     case ENODEV:
       reason_ = {StopReason::Kind::kUnmounted, ""};

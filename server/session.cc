@@ -41,12 +41,18 @@ absl::Status Check(const SessionOptions& options) {
   return absl::OkStatus();
 }
 
-void LogTerms(const proto::Negotiated& terms, const LogSink& log) {
+// What became of each wish. Two that exclude each other are a mistake of the
+// filesystem's, which everybody is told; the rest is for debugging.
+void LogTerms(const proto::Negotiated& terms, const LogSink& log, bool debug) {
   for (const proto::Capability& capability : proto::Capabilities()) {
     const proto::Verdict verdict = terms.VerdictOf(capability.flag);
-    if (verdict == proto::Verdict::kNotWanted) continue;
-    log(LogLevel::kDebug, absl::StrCat("INIT ", ToAbsl(capability.name), ": ",
-                                       ToAbsl(proto::VerdictText(verdict))));
+    const bool excluded = verdict == proto::Verdict::kExcluded;
+    if (verdict == proto::Verdict::kNotWanted || (!excluded && !debug)) {
+      continue;
+    }
+    log(excluded ? LogLevel::kWarning : LogLevel::kDebug,
+        absl::StrCat("INIT ", ToAbsl(capability.name), ": ",
+                     ToAbsl(proto::VerdictText(verdict))));
   }
 }
 
@@ -161,9 +167,9 @@ absl::StatusOr<proto::Negotiated> Session::Handshake(const Device& device) {
       options_.log(LogLevel::kDebug,
                    proto::DescribeReply(abi::FUSE_INIT, head.bytes(), 0,
                                         terms.dialect, line));
-      if (terms.outcome == proto::InitOutcome::kAgreed) {
-        LogTerms(terms, options_.log);
-      }
+    }
+    if (terms.outcome == proto::InitOutcome::kAgreed) {
+      LogTerms(terms, options_.log, options_.debug);
     }
     if (absl::Status status = device.Write(head.bytes()); !status.ok()) {
       return status;

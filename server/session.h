@@ -29,7 +29,7 @@
 namespace barefuse {
 
 struct SessionOptions {
-  MountOptions mount;
+  MountOptions mount{};
 
   // Threads that serve requests, each with a ring of its own. 0 is the
   // default: twice the cores, between 2 and 8, since handlers may block.
