@@ -69,10 +69,10 @@ constexpr bool InBitOrder() {
 }
 static_assert(InBitOrder());
 
-constexpr uint32_t kPageSize = 4096;
 // Without FUSE_MAX_PAGES a request carries at most this much.
 constexpr uint32_t kDefaultMaxPages = 32;
-constexpr uint32_t kMinMaxWrite = kPageSize;
+// The kernel takes no less.
+constexpr uint32_t kMinMaxWrite = 4096;
 
 // What `wishes` themselves rule out: writeback cache and passthrough exclude
 // each other (the kernel would drop passthrough without a word). Passthrough
@@ -163,14 +163,17 @@ Negotiated Negotiate(const abi::fuse_init_in& offer, const Wishes& wishes) {
   reply.time_gran = wishes.time_gran;
 
   uint32_t max_write = std::max(wishes.max_write, kMinMaxWrite);
-  uint32_t pages = (max_write + kPageSize - 1) / kPageSize;
+  const uint32_t page = wishes.page_size;
+  uint32_t pages = (max_write + page - 1) / page;
   if (dialect.Has(abi::FUSE_MAX_PAGES)) {
     pages = std::min(pages, 0xffffu);
     reply.max_pages = static_cast<uint16_t>(pages);
   } else {
     pages = std::min(pages, kDefaultMaxPages);
   }
-  reply.max_write = std::min(max_write, pages * kPageSize);
+  // Never more than the pages of a request hold, and all of them: a READ may
+  // ask for so much.
+  reply.max_write = std::max(pages * page, kMinMaxWrite);
   // The kernel sends long names once a request may span several pages.
   dialect.name_max = pages > 1 && dialect.Has(abi::FUSE_MAX_PAGES)
                          ? kLongNameMax

@@ -36,6 +36,7 @@ struct Wishes {
   uint64_t capabilities = 0;     // granted where offered and implemented
   uint32_t max_write = 1 << 20;  // bytes of data in one WRITE
   uint32_t max_readahead = ~0u;  // bytes; the kernel's offer is the limit
+  uint32_t page_size = 4096;     // bytes; the kernel counts max_pages in it
   uint16_t max_background = 64;  // requests in flight on nobody's behalf
   uint16_t congestion_threshold = 48;
   uint32_t time_gran = 1;  // nanoseconds

@@ -62,9 +62,10 @@ std::string_view StopKindText(StopReason::Kind kind) {
 }
 
 absl::StatusOr<std::unique_ptr<DevUringTransport>> DevUringTransport::Create(
-    std::shared_ptr<const Device> device, SlotPool* pool) {
+    std::shared_ptr<const Device> device, SlotPool* pool, WakeRelay* relay,
+    size_t worker) {
   std::unique_ptr<DevUringTransport> transport(
-      new DevUringTransport(std::move(device), pool));
+      new DevUringTransport(std::move(device), pool, relay, worker));
   int error = EINVAL;
   for (unsigned flags : kSetups) {
     error = -io_uring_queue_init(RingEntries(*pool), &transport->ring_, flags);
@@ -101,7 +102,10 @@ StopReason DevUringTransport::Run(Dispatcher& dispatcher,
       break;
     }
     if (!reading_) ArmRead();
-    if (!SubmitAndWait()) break;
+    if (reading_) relay_->Sleep(worker_);
+    const bool go_on = SubmitAndWait();
+    relay_->WakeUp(worker_);
+    if (!go_on) break;
     HandleCompletions(dispatcher);
   }
   StopReason reason = *reason_;
@@ -114,7 +118,7 @@ StopReason DevUringTransport::Run(Dispatcher& dispatcher,
 // ends at once: replies wait for nobody, and the rest can be cancelled.
 void DevUringTransport::Drain(Dispatcher& dispatcher) {
   SendFinished();
-  if (reading_) Cancel(reading_data_);
+  if (reading_) CancelRead();
   if (wake_armed_) Cancel(Pack(Tag::kWake, 0));
   draining_ = true;
   while ((reading_ || wake_armed_ || sending_ != 0) && SubmitAndWait()) {
@@ -122,6 +126,13 @@ void DevUringTransport::Drain(Dispatcher& dispatcher) {
     // A request that was read at the last moment has been handled as well.
     SendFinished();
   }
+}
+
+// Whichever of the two is under way. The READ that a POLL has let go may wait
+// too: if another worker was faster, io_uring may poll for it on its own.
+void DevUringTransport::CancelRead() {
+  Cancel(Pack(Tag::kPoll, reading_slot_));
+  Cancel(Pack(Tag::kRead, reading_slot_));
 }
 
 void DevUringTransport::Cancel(uint64_t data) {
@@ -142,8 +153,10 @@ void DevUringTransport::HandleCompletions(Dispatcher& dispatcher) {
 
 bool DevUringTransport::SubmitAndWait() {
   // Replies complete at once, in the submission; what is waited for is one
-  // completion more than those. At the end it is just the next.
-  int result = io_uring_submit_and_wait(&ring_, draining_ ? 1 : sending_ + 1);
+  // completion more than those. Where nothing is read, a reply that has gone
+  // out is what frees the slot for it; and at the end any completion counts.
+  const bool any = draining_ || !reading_;
+  int result = io_uring_submit_and_wait(&ring_, any ? 1 : sending_ + 1);
   if (result >= 0 || result == -EINTR || result == -EAGAIN ||
       result == -EBUSY) {
     return true;
@@ -180,8 +193,8 @@ void DevUringTransport::ArmRead() {
   io_uring_prep_poll_add(poll, device_->fd(), POLLIN);
   poll->poll32_events |= EPOLLEXCLUSIVE;
   poll->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
-  reading_data_ = Pack(Tag::kPoll, slot->index);
-  io_uring_sqe_set_data64(poll, reading_data_);
+  reading_slot_ = slot->index;
+  io_uring_sqe_set_data64(poll, Pack(Tag::kPoll, slot->index));
   io_uring_sqe* read = Sqe();
   io_uring_prep_read(read, device_->fd(), slot->request_buffer.data(),
                      static_cast<unsigned>(slot->request_buffer.size()), 0);
@@ -202,9 +215,13 @@ void DevUringTransport::Handle(const io_uring_cqe& cqe,
     case Tag::kReply:
       return OnReply(slot, cqe.res);
     case Tag::kWake:
-      // What it is about is looked at on the way round.
+      // Finished replies and a stop are looked at on the way round. A nudge
+      // means that there is a request of which our poll does not know: a new
+      // poll will.
       wake_armed_ = false;
-      if (!draining_) ArmWake();
+      if (draining_) return;
+      ArmWake();
+      if (pool_->TakeNudge() && reading_) CancelRead();
       return;
     case Tag::kCancel:
       return;
@@ -213,6 +230,8 @@ void DevUringTransport::Handle(const io_uring_cqe& cqe,
 
 void DevUringTransport::OnRead(Slot* slot, int result, Dispatcher& dispatcher) {
   if (result > 0) {
+    failed_reads_ = 0;
+    relay_->PassOn(device_->fd());
     proto::Bytes message =
         slot->request_buffer.first(static_cast<size_t>(result));
     if (dispatcher.Dispatch(slot, message) == Dispatcher::Outcome::kDone) {
@@ -221,11 +240,16 @@ void DevUringTransport::OnRead(Slot* slot, int result, Dispatcher& dispatcher) {
     return;
   }
   pool_->Free(slot);
-  switch (-result) {
+  OnReadError(-result);
+}
+
+void DevUringTransport::OnReadError(int error) {
+  constexpr int kMostFailures = 100;
+  switch (error) {
     case EAGAIN:     // another worker was faster
     case EINTR:      // a signal
     case ENOENT:     // the request was taken back before it was read
-    case ECANCELED:  // by Drain
+    case ECANCELED:  // by ourselves
       return;
     case ENODEV:
       reason_ = {StopReason::Kind::kUnmounted, ""};
@@ -233,8 +257,17 @@ void DevUringTransport::OnRead(Slot* slot, int result, Dispatcher& dispatcher) {
     case ECONNABORTED:
       reason_ = {StopReason::Kind::kAborted, ""};
       return;
+    case ENOMEM:
+    case EFAULT:
+      // No page was to be had for the request, which the kernel has answered
+      // with an error. The next may have better luck.
+      if (++failed_reads_ < kMostFailures) {
+        return pool_->connection().Log(LogLevel::kWarning,
+                                       "no memory to read a request into");
+      }
+      [[fallthrough]];
     default:
-      return Fail(-result, "cannot read from the FUSE device");
+      return Fail(error, "cannot read from the FUSE device");
   }
 }
 

@@ -16,6 +16,8 @@
 // READ must come back with EAGAIN. On a blocking descriptor it would put the
 // whole ring to sleep inside the kernel, replies, wake-ups and stop included.
 //
+// Polls are exclusive, which takes the care that server/wake_relay.h describes.
+//
 // Replies that other threads finish come through the pool's list; its eventfd
 // is read on the same ring.
 #ifndef BAREFUSE_SERVER_DEV_URING_TRANSPORT_H_
@@ -30,15 +32,17 @@
 #include "absl/status/statusor.h"
 #include "server/device.h"
 #include "server/transport.h"
+#include "server/wake_relay.h"
 
 namespace barefuse {
 
 class DevUringTransport : public Transport {
  public:
-  // `device` is the worker's own clone, or one that all share. `pool` outlives
-  // the transport.
+  // `device` is the worker's own clone, or one that all share. `pool` and
+  // `relay`, which knows this worker as `worker`, outlive the transport.
   static absl::StatusOr<std::unique_ptr<DevUringTransport>> Create(
-      std::shared_ptr<const Device> device, SlotPool* pool);
+      std::shared_ptr<const Device> device, SlotPool* pool, WakeRelay* relay,
+      size_t worker);
   ~DevUringTransport() override;
 
   StopReason Run(Dispatcher& dispatcher,
@@ -55,8 +59,12 @@ class DevUringTransport : public Transport {
     return static_cast<uint32_t>(data >> 8);
   }
 
-  DevUringTransport(std::shared_ptr<const Device> device, SlotPool* pool)
-      : device_(std::move(device)), pool_(pool) {}
+  DevUringTransport(std::shared_ptr<const Device> device, SlotPool* pool,
+                    WakeRelay* relay, size_t worker)
+      : device_(std::move(device)),
+        pool_(pool),
+        relay_(relay),
+        worker_(worker) {}
 
   io_uring_sqe* Sqe();
   void ArmWake();
@@ -64,11 +72,13 @@ class DevUringTransport : public Transport {
   void SendFinished();
   void Send(Slot* slot);
   void OnRead(Slot* slot, int result, Dispatcher& dispatcher);
+  void OnReadError(int error);
   void OnReply(Slot* slot, int result);
   void CountReply(const Slot& slot);
   void Handle(const io_uring_cqe& cqe, Dispatcher& dispatcher);
   void HandleCompletions(Dispatcher& dispatcher);
   void Drain(Dispatcher& dispatcher);
+  void CancelRead();
   void Cancel(uint64_t data);
   // Submits what is prepared and waits for what comes next.
   bool SubmitAndWait();
@@ -76,11 +86,14 @@ class DevUringTransport : public Transport {
 
   std::shared_ptr<const Device> device_;
   SlotPool* pool_;
+  WakeRelay* relay_;
+  const size_t worker_;
   io_uring ring_{};
   bool ring_ready_ = false;
   uint64_t wake_count_ = 0;    // where the eventfd is read to
   bool reading_ = false;       // a POLL and READ are under way,
-  uint64_t reading_data_ = 0;  // and this is the POLL's user_data
+  uint32_t reading_slot_ = 0;  // for this slot
+  int failed_reads_ = 0;       // in a row
   bool wake_armed_ = false;    // the eventfd is being read
   bool draining_ = false;
   uint32_t sending_ = 0;  // WRITEVs under way

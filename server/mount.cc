@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -169,17 +170,6 @@ std::string MountTypeAt(const std::string& path) {
   return type;
 }
 
-// The mount at `path`, without asking its server anything; 0 if unknown.
-uint64_t MountIdAt(const std::string& path) {
-  struct statx info;
-  if (statx(AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
-            STATX_MNT_ID, &info) != 0 ||
-      (info.stx_mask & STATX_MNT_ID) == 0) {
-    return 0;
-  }
-  return info.stx_mnt_id;
-}
-
 // The absolute path of a mountpoint. realpath(3) stats the last component,
 // which a dead mount answers with ENOTCONN, so only its parent is resolved.
 absl::StatusOr<std::string> AbsolutePath(const std::string& path) {
@@ -207,9 +197,10 @@ absl::StatusOr<std::string> AbsolutePath(const std::string& path) {
 }
 
 // A server that was killed leaves a mount that answers ENOTCONN to everything.
-// Several may lie on top of each other.
+// Several may lie on top of each other. The same answer of another type's mount
+// is not ours to judge: its server may be alive, and the network behind it not.
 absl::Status DetachDeadMounts(const std::string& mountpoint,
-                              const LogSink& log) {
+                              const std::string& type, const LogSink& log) {
   constexpr int kMost = 64;
   for (int i = 0; i < kMost; ++i) {
     struct stat info;
@@ -219,9 +210,13 @@ absl::Status DetachDeadMounts(const std::string& mountpoint,
           absl::StrCat(mountpoint, ": not a directory"));
     }
     const int error = errno;
-    const bool dead = error == ENOTCONN || error == ECONNABORTED;
-    if (!dead || !absl::StartsWith(MountTypeAt(mountpoint), "fuse")) {
+    if (error != ENOTCONN && error != ECONNABORTED) {
       return ErrnoStatus(error, mountpoint);
+    }
+    if (const std::string found = MountTypeAt(mountpoint); found != type) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          mountpoint, ": the ", found, " mount there does not answer (",
+          strerror(error), "); unmount it first"));
     }
     if (umount2(mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
       return ErrnoStatus(
@@ -235,6 +230,19 @@ absl::Status DetachDeadMounts(const std::string& mountpoint,
 }
 
 }  // namespace
+
+absl::StatusOr<Mount::Identity> Mount::IdentityAt(const std::string& path) {
+  // Linux 6.8: an id that is never used again, where the older one is free for
+  // the next mount as soon as this one is gone. Not in the headers of 6.1.
+  constexpr unsigned kMountIdUnique = 0x4000;
+  struct statx info;
+  // The server is not asked anything; the mount may be dead.
+  if (statx(AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+            STATX_MNT_ID | kMountIdUnique, &info) != 0) {
+    return ErrnoStatus(errno, path);
+  }
+  return Identity{info.stx_mnt_id, info.stx_dev_major, info.stx_dev_minor};
+}
 
 absl::Status ParseMountOptions(std::string_view list, MountOptions* options) {
   std::string option;
@@ -262,11 +270,11 @@ absl::StatusOr<Mount> Mount::Make(const Device& device,
                                   const LogSink& log) {
   absl::StatusOr<std::string> path = AbsolutePath(mountpoint);
   if (!path.ok()) return path.status();
-  if (absl::Status status = DetachDeadMounts(*path, log); !status.ok()) {
-    return status;
-  }
   const std::string type =
       options.subtype.empty() ? "fuse" : absl::StrCat("fuse.", options.subtype);
+  if (absl::Status status = DetachDeadMounts(*path, type, log); !status.ok()) {
+    return status;
+  }
   if (mount(options.fsname.c_str(), path->c_str(), type.c_str(), options.flags,
             MountData(device, options).c_str()) != 0) {
     if (errno == EPERM) {
@@ -276,26 +284,32 @@ absl::StatusOr<Mount> Mount::Make(const Device& device,
     }
     return ErrnoStatus(errno, absl::StrCat("cannot mount at ", *path));
   }
-  const uint64_t id = MountIdAt(*path);
-  return Mount(*std::move(path), id);
+  absl::StatusOr<Identity> identity = IdentityAt(*path);
+  if (!identity.ok()) {
+    umount2(path->c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+    return identity.status();
+  }
+  return Mount(*std::move(path), *identity);
 }
 
 Mount::Mount(Mount&& other) noexcept
     : mountpoint_(std::exchange(other.mountpoint_, {})),
-      mount_id_(other.mount_id_) {}
+      identity_(other.identity_) {}
 
 Mount& Mount::operator=(Mount&& other) noexcept {
   if (this != &other) {
     Unmount();
     mountpoint_ = std::exchange(other.mountpoint_, {});
-    mount_id_ = other.mount_id_;
+    identity_ = other.identity_;
   }
   return *this;
 }
 
 void Mount::Unmount() {
   std::string path = std::exchange(mountpoint_, {});
-  if (path.empty() || MountIdAt(path) != mount_id_) return;
+  if (path.empty()) return;
+  absl::StatusOr<Identity> found = IdentityAt(path);
+  if (!found.ok() || *found != identity_) return;
   umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 

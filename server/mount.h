@@ -37,8 +37,8 @@ absl::Status ParseMountOptions(std::string_view list, MountOptions* options);
 class Mount {
  public:
   // Mounts the connection of `device` at `mountpoint`, which must be a
-  // directory. A dead FUSE mount that its server left there is detached first
-  // and reported to `log`.
+  // directory. Dead mounts of the same type (fuse.SUBTYPE), which a server left
+  // there when it was killed, are detached first and reported to `log`.
   static absl::StatusOr<Mount> Make(const Device& device,
                                     const std::string& mountpoint,
                                     const MountOptions& options,
@@ -56,11 +56,22 @@ class Mount {
   void Unmount();
 
  private:
-  Mount(std::string mountpoint, uint64_t mount_id)
-      : mountpoint_(std::move(mountpoint)), mount_id_(mount_id) {}
+  // What is mounted at a path. Told apart by the mount's unique id where the
+  // kernel has that (6.8), else by device number and an id that may be used
+  // again.
+  struct Identity {
+    uint64_t mount_id = 0;
+    uint32_t device_major = 0;
+    uint32_t device_minor = 0;
+    bool operator==(const Identity&) const = default;
+  };
+  static absl::StatusOr<Identity> IdentityAt(const std::string& path);
+
+  Mount(std::string mountpoint, Identity identity)
+      : mountpoint_(std::move(mountpoint)), identity_(identity) {}
 
   std::string mountpoint_;  // absolute; empty when there is nothing to undo
-  uint64_t mount_id_ = 0;
+  Identity identity_;
 };
 
 }  // namespace barefuse

@@ -36,9 +36,13 @@ void ReplyBase::Error(int error) && {
 }
 
 void ReplyBase::Drop() {
-  Connection& connection = slot_->pool->connection();
-  connection.CountDroppedReply();
-  connection.Log(LogLevel::kError, "a handler dropped its reply; answered EIO");
+  // Nobody is left to answer, or to be told, where the session has ended.
+  if (slot_->state.load(std::memory_order_acquire) != Slot::State::kOrphaned) {
+    Connection& connection = slot_->pool->connection();
+    connection.CountDroppedReply();
+    connection.Log(LogLevel::kError,
+                   "a handler dropped its reply; answered EIO");
+  }
   std::move(*this).Error(EIO);
 }
 

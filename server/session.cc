@@ -1,9 +1,11 @@
 #include "server/session.h"
 
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -96,6 +98,8 @@ absl::Status Session::Start(const std::string& mountpoint) {
 
   const uint32_t count =
       options_.workers != 0 ? options_.workers : DefaultWorkers();
+  relay_.emplace(count,
+                 [this](size_t worker) { workers_[worker]->pool->Nudge(); });
   cloned_ = options_.clone_device && count > 1;
   for (uint32_t i = 0; i < count; ++i) {
     std::shared_ptr<const Device> own = device_;
@@ -115,12 +119,22 @@ absl::Status Session::Start(const std::string& mountpoint) {
       return status;
     }
   }
-  {
-    absl::MutexLock lock(&mutex_);
-    running_ = count;
-  }
+  return StartWorkers();
+}
+
+absl::Status Session::StartWorkers() {
   for (auto& worker : workers_) {
-    worker->thread = std::thread([this, w = worker.get()] { RunWorker(*w); });
+    {
+      absl::MutexLock lock(&mutex_);
+      ++running_;
+    }
+    absl::Status status =
+        worker->thread.Start([this, w = worker.get()] { RunWorker(*w); });
+    if (!status.ok()) {
+      absl::MutexLock lock(&mutex_);
+      --running_;
+      return status;  // the destructor ends those that run
+    }
   }
   return absl::OkStatus();
 }
@@ -132,6 +146,7 @@ absl::StatusOr<proto::Negotiated> Session::Handshake(const Device& device) {
   wishes.capabilities =
       file_system_->WantedCapabilities() | abi::FUSE_ABORT_ERROR;
   wishes.max_write = options_.max_write;
+  wishes.page_size = static_cast<uint32_t>(sysconf(_SC_PAGESIZE));
   wishes.max_readahead = options_.max_readahead;
   wishes.max_background = options_.max_background;
   wishes.congestion_threshold =
@@ -196,7 +211,8 @@ absl::Status Session::AddWorker(std::shared_ptr<const Device> device) {
   worker->pool = *pool;
   worker->counters = (*pool)->shared_counters();
   absl::StatusOr<std::unique_ptr<Transport>> transport =
-      DevUringTransport::Create(std::move(device), *pool);
+      DevUringTransport::Create(std::move(device), *pool, &*relay_,
+                                workers_.size());
   if (!transport.ok()) {
     (*pool)->Close();
     return transport.status();
@@ -209,7 +225,7 @@ absl::Status Session::AddWorker(std::shared_ptr<const Device> device) {
 void Session::RunWorker(Worker& worker) {
   worker.pool->BindToThread();
   StopReason reason = worker.transport->Run(dispatcher_, stop_workers_);
-  bool last = false;
+  worker.pool->Unbind();
   {
     absl::MutexLock lock(&mutex_);
     // Stopping workers is how any end is carried to the others, so what they
@@ -218,10 +234,11 @@ void Session::RunWorker(Worker& worker) {
                                  reason.kind == StopReason::Kind::kFailed)) {
       reason_ = std::move(reason);
     }
-    last = --running_ == 0;
   }
   StopWorkers();
-  if (last) SignalDone();
+  SignalDone();
+  absl::MutexLock lock(&mutex_);
+  --running_;
 }
 
 void Session::StopWorkers() {
@@ -245,7 +262,7 @@ StopReason Session::Wait() {
   {
     absl::MutexLock lock(&mutex_);
     auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return stop_requested_ || running_ == 0;
+      return stop_requested_ || reason_.has_value();
     };
     mutex_.Await(absl::Condition(&ended));
   }
@@ -257,20 +274,19 @@ StopReason Session::Wait() {
 void Session::Teardown() {
   absl::MutexLock wait_lock(&wait_mutex_);
   if (std::exchange(torn_down_, true)) return;
+  bool served = false;
   {
     absl::MutexLock lock(&mutex_);
-    if (running_ != 0 && !reason_.has_value()) {
-      reason_ = StopReason{StopReason::Kind::kStopped, ""};
-    }
+    served = running_ != 0 && !reason_.has_value();
+    if (served) reason_ = StopReason{StopReason::Kind::kStopped, ""};
   }
   // While the workers still serve, so that the kernel can write back and ask
-  // what it has to.
-  mount_.reset();
+  // what it has to. Where they do not, it would ask for ever: the connection
+  // has to go first then.
+  if (served) mount_.reset();
   StopWorkers();
   // All threads before any pool: the one that ends first wakes the others.
-  for (auto& worker : workers_) {
-    if (worker->thread.joinable()) worker->thread.join();
-  }
+  for (auto& worker : workers_) worker->thread.Join();
   uint32_t orphans = 0;
   for (auto& worker : workers_) {
     worker->transport.reset();
@@ -283,6 +299,7 @@ void Session::Teardown() {
   }
   if (connection_ != nullptr) connection_->Disconnect();
   device_.reset();
+  mount_.reset();
 }
 
 Session::~Session() {

@@ -14,7 +14,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -24,7 +23,9 @@
 #include "server/log.h"
 #include "server/mount.h"
 #include "server/statistics.h"
+#include "server/thread.h"
 #include "server/transport.h"
+#include "server/wake_relay.h"
 
 namespace barefuse {
 
@@ -79,8 +80,9 @@ class Session {
   // same again.
   StopReason Wait();
 
-  // Becomes readable (poll(2)) once Wait would not block for long. For event
-  // loops; do not read it. Valid as long as the session.
+  // Becomes readable (poll(2)) once the session has been stopped or has begun
+  // to end by itself: Wait then has only handlers that still run to wait for.
+  // For event loops; do not read it. Valid as long as the session.
   int done_fd() const { return done_fd_.get(); }
 
   // Any thread, at any time.
@@ -96,7 +98,7 @@ class Session {
     SlotPool* pool = nullptr;
     std::unique_ptr<Transport> transport;
     std::shared_ptr<const WorkerCounters> counters;
-    std::thread thread;
+    Thread thread;
   };
 
   Session(std::shared_ptr<FileSystem> file_system, SessionOptions options);
@@ -104,6 +106,7 @@ class Session {
   absl::Status Start(const std::string& mountpoint);
   absl::StatusOr<proto::Negotiated> Handshake(const Device& device);
   absl::Status AddWorker(std::shared_ptr<const Device> device);
+  absl::Status StartWorkers();
   void RunWorker(Worker& worker);
   void StopWorkers();
   void SignalDone();
@@ -116,6 +119,7 @@ class Session {
   std::shared_ptr<const Device> device_;
   std::shared_ptr<Connection> connection_;
   std::optional<class Mount> mount_;
+  std::optional<WakeRelay> relay_;
   std::vector<std::unique_ptr<Worker>> workers_;
   bool cloned_ = false;
 

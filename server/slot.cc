@@ -71,6 +71,8 @@ void SlotPool::BindToThread() {
   bound_.store(true, std::memory_order_release);
 }
 
+void SlotPool::Unbind() { bound_.store(false, std::memory_order_release); }
+
 Slot* SlotPool::TakeFree() {
   if (free_.empty()) return nullptr;
   Slot* slot = &slots_[free_.back()];
@@ -138,7 +140,7 @@ void SlotPool::Wake() {
 }
 
 uint32_t SlotPool::Close() {
-  bound_.store(false, std::memory_order_release);
+  Unbind();
   uint32_t orphans = 0;
   for (Slot& slot : slots_) {
     Slot::State expected = Slot::State::kHandling;

@@ -71,8 +71,11 @@ class SlotPool {
 
   // --- The worker's thread ---
 
-  // Says that the calling thread is the worker.
+  // Says that the calling thread is the worker, until it says otherwise.
   void BindToThread();
+  void Unbind();
+  // Whether Nudge was called since.
+  bool TakeNudge() { return nudged_.exchange(false); }
   // A free slot, now kReading, or nullptr where all are taken.
   Slot* TakeFree();
   void Free(Slot* slot);
@@ -90,6 +93,11 @@ class SlotPool {
   void Finish(Slot* slot);
   // Wakes the worker.
   void Wake();
+  // Wakes the worker to poll anew.
+  void Nudge() {
+    nudged_.store(true);
+    Wake();
+  }
   int wake_fd() const { return wake_fd_.get(); }
 
   Connection& connection() { return *connection_; }
@@ -120,6 +128,7 @@ class SlotPool {
   // Finished by others, the latest first.
   std::atomic<Slot*> foreign_{nullptr};
 
+  std::atomic<bool> nudged_{false};
   std::atomic<bool> bound_{false};
   pthread_t owner_{};
   // The worker, every orphan, and every foreign thread inside Finish.

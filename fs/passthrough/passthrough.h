@@ -21,7 +21,7 @@
 namespace barefuse {
 
 struct PassthroughOptions {
-  std::string source;       // a directory
+  std::string source{};     // a directory
   bool passthrough = true;  // let the kernel read and write by itself
   // Reads and writes go past the kernel's page cache and come here, also those
   // of passed-through files; mappings of those are still passed through.

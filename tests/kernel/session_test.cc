@@ -174,6 +174,40 @@ TEST_F(SessionTest, LeavesAnotherMountAtItsPlaceAlone) {
   EXPECT_FALSE(MountsBelow(dir_.path()).empty());
 }
 
+TEST_F(SessionTest, LeavesAMountThatHasTakenItsPlaceAlone) {
+  // Ids of mounts that are gone are given out again.
+  for (int i = 0; i < 10; ++i) {
+    auto session = Mounted();
+    ASSERT_EQ(umount(mountpoint_.c_str()), 0);
+    ASSERT_EQ(mount("none", mountpoint_.c_str(), "tmpfs", 0, nullptr), 0);
+    session->Wait();
+    session.reset();
+    EXPECT_EQ(umount(mountpoint_.c_str()), 0) << strerror(errno);
+  }
+}
+
+class NotConnected : public FileSystem {
+  void Getattr(const GetattrRequest&, AttrReply reply) override {
+    std::move(reply).Error(ENOTCONN);
+  }
+};
+
+TEST_F(SessionTest, DetachesNoLiveMountThatAnswersLikeADeadOne) {
+  SessionOptions options;
+  options.mount.subtype = "other";
+  auto first = Session::Mount(std::make_shared<NotConnected>(), mountpoint_,
+                              std::move(options));
+  ASSERT_TRUE(first.ok()) << first.status();
+  auto second = Session::Mount(std::make_shared<AnyName>(), mountpoint_, {});
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().message(),
+            mountpoint_ +
+                ": the fuse.other mount there does not answer "
+                "(Transport endpoint is not connected); unmount it "
+                "first");
+  EXPECT_EQ(MountsBelow(dir_.path()).size(), 1u);
+}
+
 TEST_F(SessionTest, LeavesNothingBehind) {
   Mounted();  // whatever libraries keep for good
   const size_t descriptors = OpenDescriptors();

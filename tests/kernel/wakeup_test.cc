@@ -2,6 +2,7 @@
 // also where another worker takes all the requests. (On a blocking descriptor
 // a worker that loses the race for a request sleeps until the next one comes.)
 #include <errno.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -99,6 +100,8 @@ TEST_P(WakeupTest, AStopWaitsForNoOtherRequest) {
   for (int trial = 0; trial < kTrials; ++trial) {
     auto session = Mounted();
     ASSERT_NE(session, nullptr);
+    // Keeps the connection alive, so that its end does not wake anybody.
+    UniqueFd busy(open(mountpoint_.c_str(), O_PATH | O_CLOEXEC));
     for (int i = 0; i < trial % 4; ++i) {
       EXPECT_EQ(Look(mountpoint_ + "/fast"), ENOENT);
     }
@@ -111,6 +114,65 @@ TEST_P(WakeupTest, AStopWaitsForNoOtherRequest) {
     }
     ASSERT_EQ(ended.get(), StopReason::Kind::kStopped);
   }
+}
+
+// Two requests come at the same moment, and the first one's handler needs the
+// second one to be served.
+TEST_P(WakeupTest, ARequestWaitsForNoOtherRequestsHandler) {
+  class Meeting : public KeepsSlow {
+   public:
+    void Lookup(const LookupRequest& request, EntryReply reply) override {
+      std::unique_lock<std::mutex> lock(mutex_);
+      if (request->name == "second") {
+        met_ = true;
+        changed_.notify_all();
+      } else {
+        all_met_ &= changed_.wait_for(lock, kLost, [this] { return met_; });
+        met_ = false;
+      }
+      std::move(reply).Error(ENOENT);
+    }
+    bool all_met() {
+      std::unique_lock<std::mutex> lock(mutex_);
+      return all_met_;
+    }
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool met_ = false;
+    bool all_met_ = true;
+  };
+  auto meeting = std::make_shared<Meeting>();
+  fs_ = meeting;
+  auto session = Mounted();
+  ASSERT_NE(session, nullptr);
+  for (int trial = 0; trial < kTrials && meeting->all_met(); ++trial) {
+    auto other = std::async(std::launch::async,
+                            [&] { return Look(mountpoint_ + "/second"); });
+    EXPECT_EQ(Look(mountpoint_ + "/first"), ENOENT);
+    EXPECT_EQ(other.get(), ENOENT);
+  }
+  EXPECT_TRUE(meeting->all_met());
+}
+
+// A reply that goes out frees its slot for the next request, also where the
+// others are held.
+TEST_P(WakeupTest, ReadingGoesOnWithTheLastSlot) {
+  auto session =
+      Session::Mount(fs_, mountpoint_, {.workers = 1, .slots_per_worker = 2});
+  ASSERT_TRUE(session.ok()) << session.status();
+  auto slow = std::async(std::launch::async,
+                         [&] { return Look(mountpoint_ + "/slow"); });
+  EntryReply reply = fs_->TakeKept();
+  auto fast = std::async(std::launch::async, [&] {
+    for (int i = 0; i < kTrials; ++i) Look(mountpoint_ + "/fast");
+    return Look(mountpoint_ + "/fast");
+  });
+  EXPECT_EQ(fast.wait_for(kLost), std::future_status::ready);
+  std::move(reply).Error(ENXIO);
+  EXPECT_EQ(fast.get(), ENOENT);
+  EXPECT_EQ(slow.get(), ENXIO);
 }
 
 // The connection's own end reaches all workers as well.
