@@ -74,6 +74,11 @@ void BackingUse::Leave() {
 }
 
 BackingUse SharedBacking::Join(Connection& connection, int fd) {
+  return Join([&connection, fd] { return connection.OpenBacking(fd); });
+}
+
+BackingUse SharedBacking::Join(
+    absl::FunctionRef<absl::StatusOr<BackingFile>()> open) {
   BackingUse use;
   use.backing_ = this;
   absl::MutexLock lock(&mutex_);
@@ -81,7 +86,7 @@ BackingUse SharedBacking::Join(Connection& connection, int fd) {
     use.why_not_ = absl::FailedPreconditionError(
         "the file is already open through the page cache");
   } else if (!file_.has_value()) {
-    absl::StatusOr<BackingFile> file = connection.OpenBacking(fd);
+    absl::StatusOr<BackingFile> file = open();
     if (file.ok()) {
       file_ = *std::move(file);
     } else {

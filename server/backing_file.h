@@ -13,7 +13,9 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "server/connection.h"
 #include "server/device.h"
@@ -83,6 +85,9 @@ class SharedBacking {
   // have passthrough while others have not got it either is refused it, as the
   // kernel would refuse to mix.
   BackingUse Join(Connection& connection, int fd);
+  // The same with a function that opens the backing file, called only where
+  // this is the first open.
+  BackingUse Join(absl::FunctionRef<absl::StatusOr<BackingFile>()> open);
 
   // How many opens share the backing file now.
   uint32_t uses() const;

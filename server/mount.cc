@@ -7,10 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <charconv>
-#include <memory>
+#include <fstream>
+#include <sstream>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -24,6 +25,9 @@ struct FlagOption {
   unsigned long set;
   unsigned long clear;
 };
+
+// Linux 5.10; not in the C library's header of Debian 12.
+constexpr unsigned long kNoSymfollow = 256;
 
 constexpr FlagOption kFlagOptions[] = {
     {"ro", MS_RDONLY, 0},
@@ -46,6 +50,8 @@ constexpr FlagOption kFlagOptions[] = {
     {"strictatime", MS_STRICTATIME, 0},
     {"lazytime", MS_LAZYTIME, 0},
     {"nolazytime", 0, MS_LAZYTIME},
+    {"symfollow", 0, kNoSymfollow},
+    {"nosymfollow", kNoSymfollow, 0},
     {"silent", MS_SILENT, 0},
     {"loud", 0, MS_SILENT},
 };
@@ -73,7 +79,16 @@ absl::Status ParseNumber(std::string_view name, std::string_view text,
   return absl::OkStatus();
 }
 
-absl::Status ParseOption(std::string_view option, MountOptions* options) {
+absl::Status ParseOption(std::string_view option, MountOptions* options,
+                         const OtherOption& other) {
+  if (other) {
+    absl::StatusOr<bool> taken = other(option);
+    if (!taken.ok() || *taken) return taken.status();
+  }
+  if (option == "remount") {
+    return absl::InvalidArgumentError(
+        "remount is not supported; unmount and mount again");
+  }
   for (const FlagOption& known : kFlagOptions) {
     if (option != known.name) continue;
     options->flags = (options->flags & ~known.clear) | known.set;
@@ -130,43 +145,54 @@ std::string MountData(const Device& device, const MountOptions& options) {
   return data;
 }
 
+// A line of /proc/self/mountinfo.
+struct MountedAt {
+  std::string device;  // "0:52"
+  std::string mountpoint;
+  std::string type;  // "fuse.barefuse"
+};
+
+// The kernel writes blanks and backslashes as octal escapes.
+std::string Unescape(std::string_view text) {
+  std::string result;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      result +=
+          static_cast<char>((text[i + 1] - '0') << 6 |
+                            (text[i + 2] - '0') << 3 | (text[i + 3] - '0'));
+      i += 3;
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
+// All mounts that this process sees, in the order of mounting.
+std::vector<MountedAt> Mounts() {
+  std::vector<MountedAt> mounts;
+  std::ifstream file("/proc/self/mountinfo");
+  for (std::string line; std::getline(file, line);) {
+    // 36 35 98:0 /root /mountpoint options ... - type source options
+    std::istringstream columns(line);
+    MountedAt found;
+    std::string id, parent, root, mountpoint, column;
+    columns >> id >> parent >> found.device >> root >> mountpoint;
+    while (columns >> column && column != "-") {
+    }
+    columns >> found.type;
+    found.mountpoint = Unescape(mountpoint);
+    mounts.push_back(std::move(found));
+  }
+  return mounts;
+}
+
 // The type of the topmost mount at `path` ("fuse.barefuse"), or "".
 std::string MountTypeAt(const std::string& path) {
-  std::unique_ptr<FILE, int (*)(FILE*)> file(
-      fopen("/proc/self/mountinfo", "re"), fclose);
-  if (file == nullptr) return "";
   std::string type;
-  char* line = nullptr;
-  size_t capacity = 0;
-  while (getline(&line, &capacity, file.get()) > 0) {
-    // 36 35 98:0 /root /mountpoint options ... - type source options
-    std::string_view text(line);
-    std::string_view mountpoint;
-    for (int column = 0; column < 5; ++column) {
-      size_t space = text.find(' ');
-      if (space == text.npos) break;
-      mountpoint = std::string_view(text.data(), space);
-      text.remove_prefix(space + 1);
-    }
-    // The kernel writes blanks and backslashes as octal escapes.
-    std::string unescaped;
-    for (size_t i = 0; i < mountpoint.size(); ++i) {
-      if (mountpoint[i] == '\\' && i + 3 < mountpoint.size()) {
-        unescaped += static_cast<char>((mountpoint[i + 1] - '0') << 6 |
-                                       (mountpoint[i + 2] - '0') << 3 |
-                                       (mountpoint[i + 3] - '0'));
-        i += 3;
-      } else {
-        unescaped += mountpoint[i];
-      }
-    }
-    if (unescaped != path) continue;
-    size_t separator = text.find(" - ");
-    if (separator == text.npos) continue;
-    text.remove_prefix(separator + 3);
-    type = std::string(text.data(), std::min(text.find(' '), text.size()));
+  for (const MountedAt& found : Mounts()) {
+    if (found.mountpoint == path) type = found.type;
   }
-  free(line);
   return type;
 }
 
@@ -244,11 +270,12 @@ absl::StatusOr<Mount::Identity> Mount::IdentityAt(const std::string& path) {
   return Identity{info.stx_mnt_id, info.stx_dev_major, info.stx_dev_minor};
 }
 
-absl::Status ParseMountOptions(std::string_view list, MountOptions* options) {
+absl::Status ParseMountOptions(std::string_view list, MountOptions* options,
+                               const OtherOption& other) {
   std::string option;
   auto flush = [&]() -> absl::Status {
     absl::Status status =
-        option.empty() ? absl::OkStatus() : ParseOption(option, options);
+        option.empty() ? absl::OkStatus() : ParseOption(option, options, other);
     option.clear();
     return status;
   };
@@ -298,19 +325,40 @@ Mount::Mount(Mount&& other) noexcept
 
 Mount& Mount::operator=(Mount&& other) noexcept {
   if (this != &other) {
-    Unmount();
+    Unmount().IgnoreError();
     mountpoint_ = std::exchange(other.mountpoint_, {});
     identity_ = other.identity_;
   }
   return *this;
 }
 
-void Mount::Unmount() {
-  std::string path = std::exchange(mountpoint_, {});
-  if (path.empty()) return;
-  absl::StatusOr<Identity> found = IdentityAt(path);
-  if (!found.ok() || *found != identity_) return;
-  umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+void SyncFilesystem(const std::string& path) {
+  UniqueFd root(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (root) syncfs(root.get());
+}
+
+absl::Status Mount::Unmount() {
+  if (std::exchange(mountpoint_, {}).empty()) return absl::OkStatus();
+  const std::string device =
+      absl::StrCat(identity_.device_major, ":", identity_.device_minor);
+  absl::Status status;
+  // Its path may have changed: directories above it can be renamed.
+  for (const MountedAt& found : Mounts()) {
+    if (found.device != device) continue;
+    absl::StatusOr<Identity> there = IdentityAt(found.mountpoint);
+    if (there.ok() && *there == identity_) {
+      if (umount2(found.mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) !=
+          0) {
+        status = ErrnoStatus(errno,
+                             absl::StrCat("cannot unmount ", found.mountpoint));
+      }
+    } else if (there.ok() && there->device_minor != identity_.device_minor) {
+      status = absl::FailedPreconditionError(
+          absl::StrCat("cannot unmount ", found.mountpoint,
+                       ": another mount covers it; unmount both by hand"));
+    }
+  }
+  return status;
 }
 
 }  // namespace barefuse

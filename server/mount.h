@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -30,8 +31,15 @@ struct MountOptions {
 // default_permissions, max_read=N), fsname=, subtype=. A backslash takes the
 // next character as it is, so that a name may contain a comma. What only
 // concerns mount(8) and fstab (auto, user, nofail, _netdev, x-...) is skipped.
-// InvalidArgument names the option that is not known.
-absl::Status ParseMountOptions(std::string_view list, MountOptions* options);
+// InvalidArgument names the option that is not known. `other`, if given, is
+// asked first, and says whether it took the option or what is wrong with it.
+using OtherOption = std::function<absl::StatusOr<bool>(std::string_view)>;
+absl::Status ParseMountOptions(std::string_view list, MountOptions* options,
+                               const OtherOption& other = nullptr);
+
+// Makes the kernel write back what it holds of the filesystem at `path`. Blocks
+// until its server has taken that, or the connection has ended.
+void SyncFilesystem(const std::string& path);
 
 // A mount, undone when this goes. Move-only.
 class Mount {
@@ -45,15 +53,15 @@ class Mount {
                                     const LogSink& log);
   Mount(Mount&& other) noexcept;
   Mount& operator=(Mount&& other) noexcept;
-  ~Mount() { Unmount(); }
+  ~Mount() { Unmount().IgnoreError(); }
 
   const std::string& mountpoint() const { return mountpoint_; }
 
-  // Detaches it, unless somebody has done so already: another mount that has
-  // come to the same place is left alone. Files that are open stay usable as
-  // long as the connection lives. The filesystem should still be served while
-  // this runs, so that the kernel can write back what it holds.
-  void Unmount();
+  // Detaches it wherever it has been moved to, unless somebody has done so
+  // already: another mount that has come to the same place is left alone.
+  // Files that are open stay usable as long as the connection lives.
+  // FailedPrecondition where it is covered by another mount: it stays then.
+  absl::Status Unmount();
 
  private:
   // What is mounted at a path. Told apart by the mount's unique id where the

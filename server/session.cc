@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "proto/decode_request.h"
 #include "proto/describe.h"
 #include "server/dev_uring_transport.h"
@@ -283,7 +284,11 @@ void Session::Teardown() {
   // While the workers still serve, so that the kernel can write back and ask
   // what it has to. Where they do not, it would ask for ever: the connection
   // has to go first then.
-  if (served) mount_.reset();
+  Thread sync;
+  if (served) {
+    SyncMount(&sync);
+    Unmount();
+  }
   StopWorkers();
   // All threads before any pool: the one that ends first wakes the others.
   for (auto& worker : workers_) worker->thread.Join();
@@ -299,7 +304,31 @@ void Session::Teardown() {
   }
   if (connection_ != nullptr) connection_->Disconnect();
   device_.reset();
-  mount_.reset();
+  sync.Join();  // the connection's end has ended it
+  Unmount();
+}
+
+// Lets the kernel write back what it holds, which a detached mount with open
+// files would never do. Bounded in time: a filesystem may not answer.
+void Session::SyncMount(Thread* thread) {
+  constexpr absl::Duration kMost = absl::Seconds(5);
+  auto synced = std::make_shared<absl::Notification>();
+  absl::Status started = thread->Start([path = mount_->mountpoint(), synced] {
+    SyncFilesystem(path);
+    synced->Notify();
+  });
+  if (started.ok() && !synced->WaitForNotificationWithTimeout(kMost)) {
+    options_.log(LogLevel::kWarning,
+                 "the filesystem took too long to write back; what it has not "
+                 "taken by now is lost");
+  }
+}
+
+void Session::Unmount() {
+  if (!mount_.has_value()) return;
+  if (absl::Status status = mount_->Unmount(); !status.ok()) {
+    options_.log(LogLevel::kWarning, std::string(status.message()));
+  }
 }
 
 Session::~Session() {

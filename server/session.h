@@ -111,6 +111,8 @@ class Session {
   void StopWorkers();
   void SignalDone();
   void Teardown();
+  void SyncMount(Thread* thread);
+  void Unmount();
 
   std::shared_ptr<FileSystem> file_system_;
   const SessionOptions options_;

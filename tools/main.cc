@@ -1,5 +1,7 @@
 // The barefuse program: finds the subcommand.
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <string>
 #include <string_view>
@@ -40,13 +42,13 @@ int PrintVersion() {
   return kExitOk;
 }
 
-int Passthrough(const std::vector<std::string>& arguments) {
+int Passthrough(const std::vector<std::string>& arguments, Caller caller) {
   for (const std::string& argument : arguments) {
     if (argument == "--version" || argument == "-V") return PrintVersion();
     if (argument == "--") break;
   }
   absl::StatusOr<PassthroughCommand> command =
-      ParsePassthroughCommand(arguments);
+      ParsePassthroughCommand(arguments, caller);
   if (!command.ok()) {
     fprintf(stderr, "barefuse: %s\nTry \"barefuse passthrough --help\".\n",
             std::string(command.status().message()).c_str());
@@ -61,7 +63,7 @@ int Passthrough(const std::vector<std::string>& arguments) {
 
 // mount(8) wants 1 for wrong usage or rights and 32 for a failed mount.
 int MountHelper(const std::vector<std::string>& arguments) {
-  switch (Passthrough(arguments)) {
+  switch (Passthrough(arguments, Caller::kMount8)) {
     case kExitOk:
       return 0;
     case kExitUsage:
@@ -71,7 +73,19 @@ int MountHelper(const std::vector<std::string>& arguments) {
   }
 }
 
+// A descriptor that is opened must not become 0, 1 or 2 because the program was
+// started without them: messages would go into it, and the background closes
+// them.
+void OccupyStandardDescriptors() {
+  int fd;
+  do {
+    fd = open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0) close(fd);
+}
+
 int Main(int argc, char** argv) {
+  OccupyStandardDescriptors();
   std::string_view program = argc > 0 ? argv[0] : "barefuse";
   if (size_t slash = program.rfind('/'); slash != program.npos) {
     program.remove_prefix(slash + 1);
@@ -85,7 +99,8 @@ int Main(int argc, char** argv) {
   }
   const std::string& command = arguments[0];
   if (command == "passthrough") {
-    return Passthrough({arguments.begin() + 1, arguments.end()});
+    return Passthrough({arguments.begin() + 1, arguments.end()},
+                       Caller::kPerson);
   }
   if (command == "--help" || command == "-h" || command == "help") {
     Print(stdout, kHelp);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/errno_status.h"
 #include "tools/background.h"
@@ -65,7 +67,15 @@ void RaiseFileLimit() {
 absl::StatusOr<UniqueFd> CatchSignals() {
   sigset_t set;
   sigemptyset(&set);
-  for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  for (int number : {SIGINT, SIGTERM, SIGHUP}) {
+    // Ignored is ignored: nohup(1), for instance.
+    struct sigaction action;
+    if (sigaction(number, nullptr, &action) == 0 &&
+        action.sa_handler == SIG_IGN) {
+      continue;
+    }
+    sigaddset(&set, number);
+  }
   if (sigprocmask(SIG_BLOCK, &set, nullptr) != 0) {
     return ErrnoStatus(errno, "sigprocmask");
   }
@@ -83,9 +93,35 @@ void WaitForEnd(Session& session, int signals) {
   session.Stop();
 }
 
+// Requests for names on the way to our own mountpoint would come back to us:
+// the server would wait for itself.
+absl::Status CheckPlaces(const PassthroughCommand& command) {
+  auto resolve = [](const std::string& path) {
+    char* resolved = realpath(path.c_str(), nullptr);
+    std::string result = resolved == nullptr ? "" : resolved;
+    free(resolved);
+    if (!result.empty() && result.back() != '/') result += '/';
+    return result;
+  };
+  const std::string source = resolve(command.file_system.source);
+  const std::string mountpoint = resolve(command.mountpoint);
+  // Paths that do not resolve are complained of later, with their reason.
+  if (!source.empty() && mountpoint != source &&
+      absl::StartsWith(mountpoint, source)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("MOUNTPOINT ", command.mountpoint, " is inside SOURCE ",
+                     command.file_system.source,
+                     ", which would contain itself; that is not supported"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 int RunPassthrough(const PassthroughCommand& command) {
+  if (absl::Status status = CheckPlaces(command); !status.ok()) {
+    return Complain(status);
+  }
   // Paths are taken before the background changes the directory.
   std::optional<Background> background;
   if (!command.foreground) {
@@ -99,6 +135,10 @@ int RunPassthrough(const PassthroughCommand& command) {
       stats_file = absl::StrCat(directory, "/", stats_file);
       free(directory);
     }
+  }
+  // Rather than at the end, from the background.
+  if (absl::Status status = CheckWritable(stats_file); !status.ok()) {
+    return Complain(status);
   }
   RaiseFileLimit();
   umask(0);  // modes arrive with the caller's umask applied
@@ -134,6 +174,10 @@ int RunPassthrough(const PassthroughCommand& command) {
   }
   if (reason.kind == StopReason::Kind::kFailed) {
     (*log)(LogLevel::kError, reason.detail);
+    return kExitFailed;
+  }
+  if (reason.kind == StopReason::Kind::kAborted) {
+    (*log)(LogLevel::kError, "the connection was aborted");
     return kExitFailed;
   }
   if (command.debug) {

@@ -24,10 +24,15 @@ struct PassthroughCommand {
   bool help = false;
 };
 
-// Reads the arguments behind "passthrough", or those that mount(8) gives to
-// mount.fuse.barefuse. InvalidArgument is a sentence about the first mistake.
+// Whose words the arguments are.
+enum class Caller {
+  kPerson,  // behind "barefuse passthrough"
+  kMount8,  // given to mount.fuse.barefuse, with options of mount(8)'s own
+};
+
+// Reads the arguments. InvalidArgument is a sentence about the first mistake.
 absl::StatusOr<PassthroughCommand> ParsePassthroughCommand(
-    const std::vector<std::string>& arguments);
+    const std::vector<std::string>& arguments, Caller caller = Caller::kPerson);
 
 std::string_view PassthroughHelp();
 

@@ -1,4 +1,5 @@
 #include <getopt.h>
+#include <stdlib.h>
 
 #include <charconv>
 #include <string_view>
@@ -26,7 +27,9 @@ Mounting
   -o OPTION[,OPTION...]  allow_other, fsname=NAME, subtype=NAME, max_read=N,
                          default_permissions (always on), and the kernel's own:
                          ro, noatime, noexec, suid, dev, ...
-                         nosuid and nodev are on unless suid, dev are given
+                         nosuid and nodev are on unless suid, dev are given;
+                         the long options below may stand here too, as fstab
+                         needs it: -o nopassthrough,timeout=5
 
 Files
       --nopassthrough    serve all reads and writes in the server
@@ -81,9 +84,11 @@ constexpr option kLongOptions[] = {
     {nullptr, 0, nullptr, 0},
 };
 
-template <class Number>
+constexpr uint32_t kMostSeconds = 100'000'000;
+
+template <class Number, class Limit>
 absl::Status ParseNumber(std::string_view option, std::string_view text,
-                         Number low, Number high, Number* number) {
+                         Limit low, Limit high, Number* number) {
   auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), *number);
   if (text.empty() || error != std::errc() ||
@@ -97,12 +102,131 @@ absl::Status ParseNumber(std::string_view option, std::string_view text,
   return absl::OkStatus();
 }
 
+absl::string_view ToAbsl(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+// One of the options above, with its value.
+absl::Status Apply(int option, std::string_view value,
+                   PassthroughCommand* command) {
+  switch (option) {
+    case 'f':
+      command->foreground = true;
+      break;
+    case 'd':
+      command->debug = command->foreground = true;
+      break;
+    case kStats:
+      command->stats_file = value;
+      break;
+    case kNoPassthrough:
+      command->file_system.passthrough = false;
+      break;
+    case kBackingDepth:
+      return ParseNumber("--backing-depth", value, 0u, 1u,
+                         &command->session.backing_depth);
+    case kDirectIo:
+      command->file_system.direct_io = true;
+      break;
+    case kNoCache:
+      command->file_system.timeout = absl::ZeroDuration();
+      break;
+    case kTimeout: {
+      double seconds = 0;
+      absl::Status status =
+          ParseNumber("--timeout", value, 0u, kMostSeconds, &seconds);
+      command->file_system.timeout = absl::Seconds(seconds);
+      return status;
+    }
+    case kNumThreads:
+      return ParseNumber("--num-threads", value, 1u, 1024u,
+                         &command->session.workers);
+    case kSingle:
+      command->session.workers = 1;
+      break;
+    case kCloneFd:
+      command->session.clone_device = true;
+      break;
+    case kNoCloneFd:
+      command->session.clone_device = false;
+      break;
+  }
+  return absl::OkStatus();
+}
+
+// What -o may say beside mount options: the program's own options by their
+// long names. Whether it was one of them.
+absl::StatusOr<bool> ApplyNamed(std::string_view text,
+                                PassthroughCommand* command) {
+  const size_t equals = text.find('=');
+  const std::string_view name = text.substr(0, equals);
+  for (const option& known : kLongOptions) {
+    if (known.name == nullptr || known.val == 'h' || name != known.name) {
+      continue;
+    }
+    const bool has_value = equals != text.npos;
+    if (has_value != (known.has_arg == required_argument)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("mount option ", ToAbsl(name),
+                       has_value ? " takes no value" : " needs a value"));
+    }
+    absl::Status status =
+        Apply(known.val, has_value ? text.substr(equals + 1) : "", command);
+    if (!status.ok()) return status;
+    return true;
+  }
+  return false;
+}
+
+// Makes a name that is shown in the mount table mean something everywhere.
+std::string Absolute(const std::string& path) {
+  char* resolved = realpath(path.c_str(), nullptr);
+  if (resolved == nullptr) return path;
+  std::string result = resolved;
+  free(resolved);
+  return result;
+}
+
+// What getopt_long has just refused, by saying `said`. `seen` is the argument
+// that it looked at last.
+absl::Status Refusal(int said, const std::string& seen) {
+  const bool is_long = seen.starts_with("--");
+  const std::string culprit =
+      is_long || optopt == 0
+          ? seen
+          : absl::StrCat("-", std::string(1, static_cast<char>(optopt)));
+  if (said == ':') {
+    return absl::InvalidArgumentError(
+        absl::StrCat("option ", culprit, " needs a value"));
+  }
+  // A long option that it knows, but not with a value.
+  if (is_long && optopt != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("option \"", culprit, "\" takes no value"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown option \"", culprit, "\""));
+}
+
+absl::Status CheckArguments(const PassthroughCommand& command) {
+  if (command.file_system.source.empty()) {
+    return absl::InvalidArgumentError("SOURCE is an empty string");
+  }
+  if (command.mountpoint.empty()) {
+    return absl::InvalidArgumentError("MOUNTPOINT is an empty string");
+  }
+  if (command.stats_file == "-" && !command.foreground) {
+    return absl::InvalidArgumentError("--stats - needs -f");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string_view PassthroughHelp() { return kHelp; }
 
 absl::StatusOr<PassthroughCommand> ParsePassthroughCommand(
-    const std::vector<std::string>& arguments) {
+    const std::vector<std::string>& arguments, Caller caller) {
   PassthroughCommand command;
   // The kernel checks permissions: the server acts with rights of its own.
   command.session.mount.default_permissions = true;
@@ -116,77 +240,41 @@ absl::StatusOr<PassthroughCommand> ParsePassthroughCommand(
   argv.push_back(nullptr);
   const int argc = static_cast<int>(argv.size()) - 1;
 
+  // mount(8) adds: -n no mtab, -s sloppy, -v verbose, -r, -w and -t TYPE. Being
+  // sloppy, which is to pass over unknown options, would hide mistakes.
+  const char* short_options =
+      caller == Caller::kMount8 ? ":hfdo:nsvrwt:" : ":hfdo:r";
+  auto own = [&command](std::string_view text) {
+    return ApplyNamed(text, &command);
+  };
   optind = 0;  // start afresh
   opterr = 0;  // the messages are ours
   for (;;) {
-    const int at = optind == 0 ? 1 : optind;
-    // -n, -s, -v and -r come from mount(8); -t TYPE too.
     const int c =
-        getopt_long(argc, argv.data(), ":hfdo:nsvrt:", kLongOptions, nullptr);
+        getopt_long(argc, argv.data(), short_options, kLongOptions, nullptr);
     if (c == -1) break;
     absl::Status status;
     switch (c) {
       case 'h':
         command.help = true;
         return command;
-      case 'f':
-        command.foreground = true;
-        break;
-      case 'd':
-        command.debug = command.foreground = true;
-        break;
       case 'o':
-        status = ParseMountOptions(optarg, &command.session.mount);
+        status = ParseMountOptions(optarg, &command.session.mount, own);
         break;
       case 'n':
       case 's':
       case 'v':
+      case 'w':
       case 't':
         break;
       case 'r':
         command.session.mount.flags |= MS_RDONLY;
         break;
-      case kStats:
-        command.stats_file = optarg;
-        break;
-      case kNoPassthrough:
-        command.file_system.passthrough = false;
-        break;
-      case kBackingDepth:
-        status = ParseNumber("--backing-depth", optarg, 0u, 1u,
-                             &command.session.backing_depth);
-        break;
-      case kDirectIo:
-        command.file_system.direct_io = true;
-        break;
-      case kNoCache:
-        command.file_system.timeout = absl::ZeroDuration();
-        break;
-      case kTimeout: {
-        double seconds = 0;
-        status = ParseNumber("--timeout", optarg, 0.0, 1e9, &seconds);
-        command.file_system.timeout = absl::Seconds(seconds);
-        break;
-      }
-      case kNumThreads:
-        status = ParseNumber("--num-threads", optarg, 1u, 1024u,
-                             &command.session.workers);
-        break;
-      case kSingle:
-        command.session.workers = 1;
-        break;
-      case kCloneFd:
-        command.session.clone_device = true;
-        break;
-      case kNoCloneFd:
-        command.session.clone_device = false;
-        break;
       case ':':
-        return absl::InvalidArgumentError(absl::StrCat(
-            "option ", argv[static_cast<size_t>(at)], " needs a value"));
+      case '?':
+        return Refusal(c, argv[static_cast<size_t>(optind) - 1]);
       default:
-        return absl::InvalidArgumentError(absl::StrCat(
-            "unknown option \"", argv[static_cast<size_t>(at)], "\""));
+        status = Apply(c, optarg != nullptr ? optarg : "", &command);
     }
     if (!status.ok()) return status;
   }
@@ -202,10 +290,10 @@ absl::StatusOr<PassthroughCommand> ParsePassthroughCommand(
   command.file_system.source = argv[static_cast<size_t>(optind)];
   command.mountpoint = argv[static_cast<size_t>(optind) + 1];
   if (command.session.mount.fsname.empty()) {
-    command.session.mount.fsname = command.file_system.source;
+    command.session.mount.fsname = Absolute(command.file_system.source);
   }
-  if (command.stats_file == "-" && !command.foreground) {
-    return absl::InvalidArgumentError("--stats - needs -f");
+  if (absl::Status status = CheckArguments(command); !status.ok()) {
+    return status;
   }
   return command;
 }

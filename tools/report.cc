@@ -74,4 +74,13 @@ absl::Status WriteFile(const std::string& path, std::string_view text) {
   return status;
 }
 
+absl::Status CheckWritable(const std::string& path) {
+  if (path.empty() || path == "-") return absl::OkStatus();
+  const std::string partial = absl::StrCat(path, ".part");
+  UniqueFd fd(open(partial.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (!fd) return ErrnoStatus(errno, partial);
+  unlink(partial.c_str());
+  return absl::OkStatus();
+}
+
 }  // namespace barefuse

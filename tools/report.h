@@ -19,6 +19,10 @@ std::string StatisticsJson(const Statistics& statistics,
 // file that was there before. "-" is standard output.
 absl::Status WriteFile(const std::string& path, std::string_view text);
 
+// Whether WriteFile will be able to write to `path` as far as can be told now;
+// also for "" and "-".
+absl::Status CheckWritable(const std::string& path);
+
 }  // namespace barefuse
 
 #endif  // BAREFUSE_TOOLS_REPORT_H_

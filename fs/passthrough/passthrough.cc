@@ -67,8 +67,9 @@ uint64_t Passthrough::WantedCapabilities() const {
 }
 
 void Passthrough::Init(Connection& connection) {
-  if (!options_.passthrough || connection.terms().Has(abi::FUSE_PASSTHROUGH)) {
-    return;
+  if (!options_.passthrough) return;
+  if (connection.terms().Has(abi::FUSE_PASSTHROUGH)) {
+    return ProbeBacking(connection);
   }
   said_why_not_.store(true, std::memory_order_relaxed);
   std::string_view why =
@@ -78,6 +79,18 @@ void Passthrough::Init(Connection& connection) {
                               "the server: ",
                               absl::string_view(why.data(), why.size()),
                               " (it needs Linux 6.9)"));
+}
+
+// Whether files of the source can be backing files shows with the first one. An
+// unnamed file tells it now, while somebody may still be at the terminal; where
+// the source takes none, the first open will say it.
+void Passthrough::ProbeBacking(Connection& connection) {
+  const std::shared_ptr<Inode> root = inodes_.Find(abi::FUSE_ROOT_ID);
+  UniqueFd file(
+      openat(root->fd.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!file) return;
+  absl::StatusOr<BackingFile> backing = OpenBacking(connection, file.get());
+  if (!backing.ok()) SayOnce(connection, backing.status());
 }
 
 void Passthrough::SetTimeout(abi::fuse_entry_out* entry) const {

@@ -100,6 +100,7 @@ class Passthrough : public FileSystem {
     UniqueFd fd;
     BackingUse use;
     bool direct_io = false;
+    std::atomic<bool> said_misrouted{false};
   };
   struct OpenDirectory;
 
@@ -126,8 +127,11 @@ class Passthrough : public FileSystem {
   int RenameName(NodeId from, std::string_view old_name, NodeId to,
                  std::string_view new_name, uint32_t flags);
   int FsyncFd(int fd, uint32_t flags);
-  bool IsMisrouted(const OpenFile& file, Connection& connection,
+  bool IsMisrouted(OpenFile& file, Connection& connection,
                    std::string_view what);
+  static absl::StatusOr<BackingFile> OpenBacking(Connection& connection,
+                                                 int fd);
+  void ProbeBacking(Connection& connection);
   void SayOnce(Connection& connection, const absl::Status& why_not);
   void SetTimeout(abi::fuse_entry_out* entry) const;
 

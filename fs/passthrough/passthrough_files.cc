@@ -1,7 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,10 +16,22 @@
 namespace barefuse {
 namespace {
 
-// The flags of an open that concern the open file, not the walk to it.
+// The flags of an open that concern the server's own descriptor, not the walk
+// to it. What is written back from the page cache comes through any descriptor,
+// at its own offset and with any alignment: neither O_APPEND nor O_DIRECT may
+// be in its way. Write() appends where the request says so.
 int FileFlags(uint32_t flags) {
-  return static_cast<int>(flags) & ~(O_CREAT | O_EXCL | O_NOCTTY | O_NOFOLLOW |
-                                     O_TMPFILE | O_DIRECTORY | O_PATH);
+  return static_cast<int>(flags) &
+         ~(O_CREAT | O_EXCL | O_NOCTTY | O_NOFOLLOW | O_TMPFILE | O_DIRECTORY |
+           O_PATH | O_APPEND | O_DIRECT);
+}
+
+// Whether what is done for the caller must clear set-user-id bits, as the
+// caller's own doing would.
+template <class Op>
+bool ClearsSuid(const Request<Op>& request) {
+  const std::optional<Ids> ids = request.ids();
+  return ids.has_value() && ids->uid != 0;
 }
 
 }  // namespace
@@ -38,15 +53,21 @@ void Passthrough::SayOnce(Connection& connection, const absl::Status& why_not) {
                               why_not.message()));
 }
 
+absl::StatusOr<BackingFile> Passthrough::OpenBacking(Connection& connection,
+                                                     int fd) {
+  // I/O on the backing file runs with the credentials of this moment; without
+  // CAP_FSETID the writes of ordinary users clear set-user-id bits.
+  ScopedNoFsetid kill_suid;
+  return connection.OpenBacking(fd);
+}
+
 uint64_t Passthrough::AddOpenFile(Connection& connection,
                                   std::shared_ptr<Inode> inode, UniqueFd fd,
                                   uint32_t flags, OpenFlags* reply) {
   auto file = std::make_shared<OpenFile>();
   if (options_.passthrough) {
-    // I/O on the backing file runs with the credentials of this moment; without
-    // CAP_FSETID the writes of ordinary users clear set-user-id bits.
-    ScopedNoFsetid kill_suid;
-    file->use = inode->backing.Join(connection, inode->fd.get());
+    file->use = inode->backing.Join(
+        [&] { return OpenBacking(connection, inode->fd.get()); });
     if (!file->use.passthrough()) SayOnce(connection, file->use.why_not());
   }
   reply->Passthrough(file->use);
@@ -102,15 +123,17 @@ void Passthrough::Create(const CreateRequest& request, CreateReply reply) {
   UniqueFd fd;
   {
     ScopedIds ids(request.ids());
-    // O_NOFOLLOW: a symlink that came to this name meanwhile is not followed.
-    // O_NONBLOCK: nor does a fifo that did hold the server up; regular files do
-    // not mind it.
+    // The kernel asks because it knows of no such name, and so has checked the
+    // rights to the directory alone. A file that is there all the same must
+    // not be opened with our rights: ESTALE makes the kernel look it up and
+    // check.
     fd.reset(openat(parent->fd.get(), CName(request->name).c_str(),
-                    FileFlags(request->flags) | O_CREAT | O_NOFOLLOW |
-                        O_NONBLOCK | O_CLOEXEC |
-                        static_cast<int>(request->flags & O_EXCL),
+                    FileFlags(request->flags) | O_CREAT | O_EXCL | O_CLOEXEC,
                     request->mode & 07777));
-    if (!fd) return std::move(reply).Error(errno);
+    if (!fd) {
+      const bool found = errno == EEXIST && (request->flags & O_EXCL) == 0;
+      return std::move(reply).Error(found ? ESTALE : errno);
+    }
   }
   FinishCreation(request.connection(), std::move(fd), request->flags,
                  std::move(reply));
@@ -134,10 +157,14 @@ void Passthrough::Tmpfile(const TmpfileRequest& request, CreateReply reply) {
 
 // The kernel serves a passed-through file by itself; a READ or WRITE of one
 // that comes all the same is a fault of somebody's, and answering it could mix
-// old data with new.
-bool Passthrough::IsMisrouted(const OpenFile& file, Connection& connection,
+// old data with new. (Linux 6.18 sends READs for readahead(2) and
+// posix_fadvise(2), whose callers do not miss them.) Said once for each open.
+bool Passthrough::IsMisrouted(OpenFile& file, Connection& connection,
                               std::string_view what) {
   if (!file.use.passthrough() || file.direct_io) return false;
+  if (file.said_misrouted.exchange(true, std::memory_order_relaxed)) {
+    return true;
+  }
   connection.Log(LogLevel::kError,
                  absl::StrCat(absl::string_view(what.data(), what.size()),
                               " of node ", file.inode->node,
@@ -175,10 +202,16 @@ void Passthrough::Write(const WriteRequest& request, WriteReply reply) {
   }
   ScopedNoFsetid kill_suid(
       (request->write_flags & abi::FUSE_WRITE_KILL_SUIDGID) != 0);
+  // From the page cache comes what was written where it stands now; an append
+  // of the caller's goes to the end as the source knows it.
+  const bool append = (request->flags & O_APPEND) != 0 &&
+                      (request->write_flags & abi::FUSE_WRITE_CACHE) == 0;
+  const iovec data = {const_cast<std::byte*>(request->data.data()),
+                      request->data.size()};
   ssize_t n;
   do {
-    n = pwrite(file->fd.get(), request->data.data(), request->data.size(),
-               static_cast<off_t>(request->offset));
+    n = pwritev2(file->fd.get(), &data, 1, static_cast<off_t>(request->offset),
+                 append ? RWF_APPEND : 0);
   } while (n < 0 && errno == EINTR);
   if (n < 0) return std::move(reply).Error(errno);
   std::move(reply).Ok(static_cast<size_t>(n));
@@ -219,6 +252,7 @@ void Passthrough::Fsync(const FsyncRequest& request, EmptyReply reply) {
 void Passthrough::Fallocate(const FallocateRequest& request, EmptyReply reply) {
   std::shared_ptr<OpenFile> file = files_.Find(request->fh);
   if (file == nullptr) return std::move(reply).Error(EBADF);
+  ScopedNoFsetid kill_suid(ClearsSuid(request));
   if (fallocate(file->fd.get(), static_cast<int>(request->mode),
                 static_cast<off_t>(request->offset),
                 static_cast<off_t>(request->length)) != 0) {
@@ -254,6 +288,7 @@ void Passthrough::CopyFileRange(const CopyFileRangeRequest& request,
   // The reply has 32 bits for what was copied.
   abi::fuse_copy_file_range_in in = *request;
   in.len = std::min<uint64_t>(in.len, UINT32_MAX & ~uint32_t{4095});
+  ScopedNoFsetid kill_suid(ClearsSuid(request));
   ssize_t copied = 0;
   int error = CopyRange(in, &copied);
   if (error != 0) return std::move(reply).Error(error);
@@ -262,6 +297,7 @@ void Passthrough::CopyFileRange(const CopyFileRangeRequest& request,
 
 void Passthrough::CopyFileRange64(const CopyFileRange64Request& request,
                                   CopyFileRangeReply reply) {
+  ScopedNoFsetid kill_suid(ClearsSuid(request));
   ssize_t copied = 0;
   int error = CopyRange(*request, &copied);
   if (error != 0) return std::move(reply).Error(error);

@@ -172,6 +172,16 @@ TEST_F(SessionTest, LeavesAnotherMountAtItsPlaceAlone) {
   session->Wait();
   session.reset();
   EXPECT_FALSE(MountsBelow(dir_.path()).empty());
+  EXPECT_TRUE(lines_.Contain("another mount covers it")) << lines_.text();
+}
+
+TEST_F(SessionTest, IsUnmountedWhereverItHasBeenMovedTo) {
+  const std::string parent = dir_.MakeDir("parent");
+  mountpoint_ = dir_.MakeDir("parent/mnt");
+  auto session = Mounted();
+  ASSERT_EQ(rename(parent.c_str(), (dir_ / "renamed").c_str()), 0);
+  session.reset();
+  EXPECT_TRUE(MountsBelow(dir_.path()).empty());
 }
 
 TEST_F(SessionTest, LeavesAMountThatHasTakenItsPlaceAlone) {

@@ -70,8 +70,8 @@ int WaitFor(pid_t child) {
   return StatusOf(status);
 }
 
-Ended Run(const std::vector<std::string>& arguments,
-          const std::function<void()>& prepare) {
+Ended RunToEnd(const std::vector<std::string>& arguments,
+               const std::function<void()>& prepare) {
   Pipe out, err;
   pid_t child = fork();
   Check(child >= 0, "fork");
@@ -127,7 +127,10 @@ std::string Process::ReadErrUntil(const std::string& text) {
   size_t found = seen.npos;
   // Byte by byte, so that what follows the line is left for the next call.
   for (char c; found == seen.npos || seen.back() != '\n';) {
-    ssize_t n = read(err_.get(), &c, 1);
+    constexpr int kLong = 20'000;  // milliseconds
+    pollfd ready{err_.get(), POLLIN, 0};
+    const bool any = poll(&ready, 1, kLong) > 0;
+    ssize_t n = any ? read(err_.get(), &c, 1) : 0;
     if (n < 0 && errno == EINTR) continue;
     Check(n == 1, "\"" + text + "\" did not come; instead:\n" + seen);
     seen += c;

@@ -24,8 +24,8 @@ struct Ended {
 
 // Runs `arguments` to its end. Programs that go to the background are not
 // waited for. `prepare` runs in the child before the program does.
-Ended Run(const std::vector<std::string>& arguments,
-          const std::function<void()>& prepare = nullptr);
+Ended RunToEnd(const std::vector<std::string>& arguments,
+               const std::function<void()>& prepare = nullptr);
 
 // A running child, killed when this goes. Its output can be read while it runs.
 class Process {
