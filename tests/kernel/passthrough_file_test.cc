@@ -34,7 +34,7 @@ TEST_F(PassthroughFileTest, ReadsAndWritesPassTheServerBy) {
     EXPECT_EQ(ReadAt(fd, 99, 9), "pchangedp");
   }
   EXPECT_EQ(ReadFile(source_ + "/written").substr(100, 7), "changed");
-  AwaitReleases(3);
+  AwaitBackingCloses(3);
   Statistics statistics = End();
   EXPECT_EQ(statistics.operations[abi::FUSE_READ].requests, 0u);
   EXPECT_EQ(statistics.operations[abi::FUSE_WRITE].requests, 0u);
@@ -91,11 +91,10 @@ TEST_F(PassthroughFileTest, OpensOfAnInodeShareABackingId) {
 
   writer.reset();
   appender.reset();
-  AwaitReleases(2);
+  AwaitOpenFiles(1);
   EXPECT_EQ(BackingCloses(), 0u);
   reader.reset();
-  AwaitReleases(3);
-  EXPECT_EQ(BackingCloses(), 1u);
+  AwaitBackingCloses(1);
   // And again from the start.
   EXPECT_EQ(ReadFile(mnt_ + "/file"), "CONtent!");
   EXPECT_EQ(BackingOpens(), 2u);
@@ -264,8 +263,7 @@ TEST_F(PassthroughFileTest, AThousandFilesOfEightThreads) {
     ++listed;
   }
   EXPECT_EQ(listed, 1000u);
-  AwaitReleases(1000);
-  EXPECT_EQ(file_system_->open_files(), 0u);
+  AwaitBackingCloses(1000);
   Statistics statistics = End();
   EXPECT_EQ(statistics.backing_opens, probed_ + 1000);
   EXPECT_EQ(statistics.backing_closes, probed_ + 1000);

@@ -51,10 +51,13 @@ class PassthroughTest : public ::testing::Test {
   uint64_t Requests(uint32_t opcode) {
     return session_->statistics().operations[opcode].requests;
   }
-  // Waits until `count` files have been released: the kernel sends RELEASE
-  // behind the back of close(2).
-  void AwaitReleases(uint64_t count) {
-    while (Requests(abi::FUSE_RELEASE) < count) std::this_thread::yield();
+  // Wait until so many files are open, or so many backing ids given back: the
+  // kernel sends RELEASE behind the back of close(2).
+  void AwaitOpenFiles(size_t count) {
+    while (file_system_->open_files() != count) std::this_thread::yield();
+  }
+  void AwaitBackingCloses(uint64_t count) {
+    while (BackingCloses() < count) std::this_thread::yield();
   }
   // Ends the session.
   Statistics End() {
