@@ -91,6 +91,11 @@ class Cursor {
 
   Bytes Rest() { return Take(left()); }
 
+  // The next bytes, still to be read. Requires count <= left().
+  Bytes Peek(size_t count) const { return bytes_.subspan(position_, count); }
+  // Passes over bytes. Requires count <= left().
+  void Skip(size_t count) { position_ += count; }
+
   // Nothing may be left.
   void End() {
     if (ok() && left() != 0) Fail(Fault::kTrailingBytes);

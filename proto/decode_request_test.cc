@@ -238,7 +238,9 @@ TEST(DecodeRequest, LimitsTheLengthOfNames) {
 
 TEST(DecodeRequest, ChecksThatExtensionsFit) {
   MessageBuilder mkdir(abi::FUSE_MKDIR);
-  mkdir.Struct(abi::fuse_mkdir_in{0755, 022}).Name("d").Raw("12345678");
+  mkdir.Struct(abi::fuse_mkdir_in{0755, 022})
+      .Name("d")
+      .Struct(abi::fuse_secctx_header{8, 0});
   mkdir.header().total_extlen = 1;
   EXPECT_EQ(Decoded<Mkdir>(mkdir.Bytes()).extensions.bytes.size(), 8u);
   mkdir.header().total_extlen = 2;

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <string>
 
+#include "proto/decode_reply.h"
 #include "proto/decode_request.h"
 #include "proto/encode_reply.h"
 #include "tests/testing/messages.h"
@@ -29,8 +30,11 @@ std::string DescribedReply(uint32_t opcode, const Out& out) {
   ReplyHead head;
   head.Encode(Dialect{}, out);
   head.Finish(2, 0);
+  ReplyMessage reply;
+  DecodeError error = DecodeReply(head.bytes(), {opcode, 0}, Dialect{}, &reply);
+  EXPECT_TRUE(error.ok()) << FaultText(error.fault);
   char line[2048];
-  return std::string(DescribeReply(opcode, head.bytes(), 0, Dialect{}, line));
+  return std::string(DescribeReply(opcode, reply, line));
 }
 
 TEST(DescribeRequest, SaysWhoAsksWhat) {
@@ -95,13 +99,15 @@ TEST(DescribeReply, ShowsTheBackingIdOfAnOpen) {
 }
 
 TEST(DescribeReply, NamesErrors) {
-  ReplyHead head;
-  head.FinishError(2, ENOENT);
+  ReplyMessage reply;
+  reply.header.unique = 2;
+  reply.header.error = -ENOENT;
   char line[256];
-  EXPECT_EQ(DescribeReply(abi::FUSE_LOOKUP, head.bytes(), 0, Dialect{}, line),
-            "#2 LOOKUP = ENOENT");
-  EXPECT_EQ(DescribeReply(99, head.bytes(), 0, Dialect{}, line),
-            "#2 opcode 99 = ENOENT");
+  EXPECT_EQ(DescribeReply(abi::FUSE_LOOKUP, reply, line), "#2 LOOKUP = ENOENT");
+  EXPECT_EQ(DescribeReply(99, reply, line), "#2 opcode 99 = ENOENT");
+  reply.header.error = -511;
+  EXPECT_EQ(DescribeReply(abi::FUSE_LOOKUP, reply, line),
+            "#2 LOOKUP = error -511");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// The records of READDIR and READDIRPLUS.
+// The records of READDIR and READDIRPLUS: made by the server, read by the
+// kernel.
 #ifndef BAREFUSE_PROTO_DIRECTORY_H_
 #define BAREFUSE_PROTO_DIRECTORY_H_
 
@@ -10,6 +11,8 @@
 
 #include "kernel_abi/fuse.h"
 #include "proto/dialect.h"
+#include "proto/replies.h"
+#include "proto/requests.h"
 
 namespace barefuse::proto {
 
@@ -69,6 +72,49 @@ class DirectoryWriter {
 
   std::span<std::byte> buffer_;
   size_t size_ = 0;
+};
+
+// One record.
+struct DirectoryEntry {
+  std::string_view name;
+  uint64_t ino = 0;
+  uint64_t next = 0;            // where READDIR goes on behind it
+  uint32_t type = 0;            // DT_*
+  abi::fuse_entry_out entry{};  // of READDIRPLUS
+};
+
+// Walks through the records of a reply. Stricter than the kernel, which passes
+// over a record that is cut off and does not look at padding or offsets.
+class DirectoryReader {
+ public:
+  // The longest name of an entry (FUSE_NAME_MAX of the kernel).
+  static constexpr uint32_t kNameMax = kLongNameMax;
+
+  // READDIR.
+  explicit DirectoryReader(Bytes records) : records_(records) {}
+  // READDIRPLUS.
+  explicit DirectoryReader(const DirectoryPlusOut& reply)
+      : records_(reply.records), entry_size_(reply.entry_size) {}
+
+  // Goes to the next record. False at the end, or where one is not as it should
+  // be: cut off, a name that is empty, too long, or has a slash or a NUL,
+  // padding that is not zero, or the offset of the record before it.
+  bool Next(DirectoryEntry* entry);
+  bool ok() const { return ok_; }
+  // Where the walk is, in bytes from the start of the records.
+  size_t offset() const { return position_; }
+
+ private:
+  bool Fail() {
+    ok_ = false;
+    return false;
+  }
+
+  Bytes records_;
+  size_t entry_size_ = 0;
+  size_t position_ = 0;
+  uint64_t last_ = 0;
+  bool ok_ = true;
 };
 
 }  // namespace barefuse::proto

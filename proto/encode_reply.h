@@ -13,36 +13,10 @@
 
 #include "kernel_abi/fuse.h"
 #include "proto/dialect.h"
+#include "proto/error.h"
+#include "proto/reply_layout.h"
 
 namespace barefuse::proto {
-
-// The largest errno that a reply may carry.
-inline constexpr int kMaxErrno = 511;
-
-// CREATE and TMPFILE answer with both.
-struct CreateOut {
-  abi::fuse_entry_out entry{};
-  abi::fuse_open_out open{};
-};
-
-// How many bytes of `T` the other side expects. The structs without an overload
-// of their own never changed.
-template <class T>
-constexpr size_t ReplySize(const Dialect&, const T&) {
-  return sizeof(T);
-}
-inline size_t ReplySize(const Dialect& d, const abi::fuse_entry_out&) {
-  return d.EntryOutSize();
-}
-inline size_t ReplySize(const Dialect& d, const abi::fuse_attr_out&) {
-  return d.AttrOutSize();
-}
-inline size_t ReplySize(const Dialect& d, const abi::fuse_statfs_out&) {
-  return d.StatfsOutSize();
-}
-inline size_t ReplySize(const Dialect& d, const abi::fuse_init_out&) {
-  return d.InitOutSize();
-}
 
 // Header and fixed struct of one reply, ready to be sent.
 class ReplyHead {
@@ -92,6 +66,13 @@ class ReplyHead {
   alignas(8) std::array<std::byte, kCapacity> bytes_;
   size_t size_ = sizeof(abi::fuse_out_header);
 };
+
+// Writes a whole reply in one piece, for those who do not keep its data apart:
+// header.unique, header.error (0 or a negative errno, with which the body is
+// left out) and the body. The kind of body must be the one that the request is
+// owed; that is not checked here.
+Encoded EncodeReply(const ReplyMessage& reply, const Dialect& dialect,
+                    std::span<std::byte> buffer);
 
 }  // namespace barefuse::proto
 

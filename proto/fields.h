@@ -1,17 +1,27 @@
 // The fields of each message, in the order of the wire, for whoever shows
 // messages to a person. A visitor has:
-//   Number(key, uint64_t)   Octal(key, uint32_t)       Name(key, string_view)
-//   Signed(key, int64_t)    Flags(key, uint64_t, FlagNames)
-//   Data(key, Bytes)        Time(key, seconds, nanoseconds)
+//   Number(key, uint64_t)   Signed(key, int64_t)
+//   Octal(key, uint32_t)    Hex(key, uint64_t)
+//   Name(key, string_view)  Data(key, Bytes)
+//   Flags(key, uint64_t, FlagNames)
+//   Capabilities(key, uint64_t)
+//   Duration(key, seconds, nanoseconds)
+//   Timestamp(key, seconds, nanoseconds)
+//   List(key, size, item(i))
+//   Contexts(key, Extensions)
 #ifndef BAREFUSE_PROTO_FIELDS_H_
 #define BAREFUSE_PROTO_FIELDS_H_
 
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "kernel_abi/fuse.h"
-#include "proto/encode_reply.h"
+#include "proto/directory.h"
+#include "proto/extensions.h"
 #include "proto/flag_names.h"
+#include "proto/notifications.h"
+#include "proto/replies.h"
 #include "proto/requests.h"
 
 namespace barefuse::proto {
@@ -37,16 +47,32 @@ void Fields(V& v, const Setattr& r) {
   if (r.valid & abi::FATTR_UID) v.Number("uid", r.uid);
   if (r.valid & abi::FATTR_GID) v.Number("gid", r.gid);
   if (r.valid & abi::FATTR_SIZE) v.Number("size", r.size);
-  if (r.valid & abi::FATTR_ATIME) v.Time("atime", r.atime, r.atimensec);
-  if (r.valid & abi::FATTR_MTIME) v.Time("mtime", r.mtime, r.mtimensec);
-  if (r.valid & abi::FATTR_CTIME) v.Time("ctime", r.ctime, r.ctimensec);
+  if (r.valid & abi::FATTR_ATIME)
+    v.Timestamp("atime", static_cast<int64_t>(r.atime), r.atimensec);
+  if (r.valid & abi::FATTR_MTIME)
+    v.Timestamp("mtime", static_cast<int64_t>(r.mtime), r.mtimensec);
+  if (r.valid & abi::FATTR_CTIME)
+    v.Timestamp("ctime", static_cast<int64_t>(r.ctime), r.ctimensec);
 }
 template <class V>
 void Fields(V&, const Readlink&) {}
 template <class V>
+void Fields(V& v, const Extensions& extensions) {
+  if (extensions.bytes.empty()) return;
+  v.Contexts("secctx", extensions);
+  ExtensionReader reader(extensions);
+  while (reader.Next()) {
+    if (reader.kind() != ExtensionReader::Kind::kGroups) continue;
+    v.List("groups", reader.groups().size(),
+           [&](size_t i) -> uint64_t { return reader.groups()[i]; });
+    return;
+  }
+}
+template <class V>
 void Fields(V& v, const Symlink& r) {
   v.Name("name", r.name);
   v.Name("target", r.target);
+  Fields(v, r.extensions);
 }
 template <class V>
 void Fields(V& v, const Mknod& r) {
@@ -54,12 +80,14 @@ void Fields(V& v, const Mknod& r) {
   v.Octal("mode", r.mode);
   v.Number("rdev", r.rdev);
   v.Octal("umask", r.umask);
+  Fields(v, r.extensions);
 }
 template <class V>
 void Fields(V& v, const Mkdir& r) {
   v.Name("name", r.name);
   v.Octal("mode", r.mode);
   v.Octal("umask", r.umask);
+  Fields(v, r.extensions);
 }
 template <class V>
 void Fields(V& v, const Unlink& r) {
@@ -90,7 +118,7 @@ void Fields(V& v, const Link& r) {
 template <class V>
 void Fields(V& v, const abi::fuse_open_in& r) {
   v.Flags("flags", r.flags, kOpenFlags);
-  if (r.open_flags != 0) v.Number("open_flags", r.open_flags);
+  v.Flags("open_flags", r.open_flags, kOpenInFlags);
 }
 template <class V>
 void Fields(V& v, const abi::fuse_read_in& r) {
@@ -123,7 +151,8 @@ template <class V>
 void Fields(V& v, const Setxattr& r) {
   v.Name("name", r.name);
   v.Data("value", r.value);
-  v.Number("flags", r.flags);
+  v.Flags("flags", r.flags, kSetxattrFlags);
+  v.Flags("setxattr_flags", r.setxattr_flags, kSetxattrExtFlags);
 }
 template <class V>
 void Fields(V& v, const Getxattr& r) {
@@ -150,13 +179,24 @@ void Fields(V& v, const abi::fuse_init_in& r) {
   v.Capabilities("flags", r.flags | uint64_t{r.flags2} << 32);
 }
 template <class V>
+void Fields(V& v, const abi::cuse_init_in& r) {
+  v.Number("major", r.major);
+  v.Number("minor", r.minor);
+  v.Number("flags", r.flags);
+}
+template <class V>
+void Fields(V& v, const abi::fuse_file_lock& r) {
+  v.Name("type", LockTypeName(r.type));
+  v.Number("start", r.start);
+  v.Number("end", r.end);
+  v.Number("pid", r.pid);
+}
+template <class V>
 void Fields(V& v, const abi::fuse_lk_in& r) {
   v.Number("fh", r.fh);
   v.Number("owner", r.owner);
-  v.Number("type", r.lk.type);
-  v.Number("start", r.lk.start);
-  v.Number("end", r.lk.end);
-  v.Number("lk_flags", r.lk_flags);
+  Fields(v, r.lk);
+  v.Flags("lk_flags", r.lk_flags, kLockFlags);
 }
 template <class V>
 void Fields(V& v, const Access& r) {
@@ -172,10 +212,12 @@ template <class V>
 void Fields(V& v, const Create& r) {
   v.Name("name", r.name);
   CreationFields(v, r);
+  Fields(v, r.extensions);
 }
 template <class V>
 void Fields(V& v, const Tmpfile& r) {
   CreationFields(v, r);
+  Fields(v, r.extensions);
 }
 template <class V>
 void Fields(V& v, const Interrupt& r) {
@@ -191,18 +233,18 @@ void Fields(V&, const Destroy&) {}
 template <class V>
 void Fields(V& v, const Ioctl& r) {
   v.Number("fh", r.fh);
-  v.Number("cmd", r.cmd);
-  v.Number("arg", r.arg);
-  v.Number("in_size", r.in_size);
+  v.Hex("cmd", r.cmd);
+  v.Hex("arg", r.arg);
   v.Number("out_size", r.out_size);
-  v.Number("flags", r.flags);
+  v.Flags("flags", r.flags, kIoctlFlags);
+  v.Data("data", r.data);
 }
 template <class V>
 void Fields(V& v, const Poll& r) {
   v.Number("fh", r.fh);
   v.Number("kh", r.kh);
-  v.Number("events", r.events);
-  v.Number("flags", r.flags);
+  v.Hex("events", r.events);
+  v.Flags("flags", r.flags, kPollFlags);
 }
 template <class V>
 void Fields(V& v, const NotifyReply& r) {
@@ -212,13 +254,16 @@ void Fields(V& v, const NotifyReply& r) {
 template <class V>
 void Fields(V& v, const BatchForget& r) {
   v.Number("count", r.count);
+  v.List("items", r.items.size(), [&](size_t i) {
+    return std::pair<uint64_t, uint64_t>(r.items[i].nodeid, r.items[i].nlookup);
+  });
 }
 template <class V>
 void Fields(V& v, const Fallocate& r) {
   v.Number("fh", r.fh);
   v.Number("offset", r.offset);
   v.Number("length", r.length);
-  v.Number("mode", r.mode);
+  v.Hex("mode", r.mode);
 }
 template <class V>
 void Fields(V& v, const Lseek& r) {
@@ -240,11 +285,15 @@ void Fields(V& v, const Setupmapping& r) {
   v.Number("fh", r.fh);
   v.Number("foffset", r.foffset);
   v.Number("len", r.len);
+  v.Flags("flags", r.flags, kMappingFlags);
   v.Number("moffset", r.moffset);
 }
 template <class V>
 void Fields(V& v, const Removemapping& r) {
   v.Number("count", r.count);
+  v.List("items", r.items.size(), [&](size_t i) {
+    return std::pair<uint64_t, uint64_t>(r.items[i].moffset, r.items[i].len);
+  });
 }
 template <class V>
 void Fields(V&, const Syncfs&) {}
@@ -252,8 +301,8 @@ template <class V>
 void Fields(V& v, const Statx& r) {
   v.Flags("getattr_flags", r.getattr_flags, kGetattrFlags);
   if (r.getattr_flags & abi::FUSE_GETATTR_FH) v.Number("fh", r.fh);
-  v.Number("sx_flags", r.sx_flags);
-  v.Number("sx_mask", r.sx_mask);
+  v.Hex("sx_flags", r.sx_flags);
+  v.Hex("sx_mask", r.sx_mask);
 }
 
 // Replies.
@@ -264,20 +313,25 @@ void Fields(V& v, const abi::fuse_attr& a) {
   v.Number("nlink", a.nlink);
   v.Number("uid", a.uid);
   v.Number("gid", a.gid);
+  v.Number("rdev", a.rdev);
   v.Number("size", a.size);
-  v.Time("mtime", a.mtime, a.mtimensec);
+  v.Number("blocks", a.blocks);
+  v.Timestamp("atime", static_cast<int64_t>(a.atime), a.atimensec);
+  v.Timestamp("mtime", static_cast<int64_t>(a.mtime), a.mtimensec);
+  v.Timestamp("ctime", static_cast<int64_t>(a.ctime), a.ctimensec);
+  v.Flags("attr_flags", a.flags, kAttrFlags);
 }
 template <class V>
 void Fields(V& v, const abi::fuse_entry_out& r) {
   v.Number("nodeid", r.nodeid);
   if (r.generation != 0) v.Number("generation", r.generation);
-  v.Time("entry_valid", r.entry_valid, r.entry_valid_nsec);
-  v.Time("attr_valid", r.attr_valid, r.attr_valid_nsec);
+  v.Duration("entry_valid", r.entry_valid, r.entry_valid_nsec);
+  v.Duration("attr_valid", r.attr_valid, r.attr_valid_nsec);
   if (r.nodeid != 0) Fields(v, r.attr);
 }
 template <class V>
 void Fields(V& v, const abi::fuse_attr_out& r) {
-  v.Time("attr_valid", r.attr_valid, r.attr_valid_nsec);
+  v.Duration("attr_valid", r.attr_valid, r.attr_valid_nsec);
   Fields(v, r.attr);
 }
 template <class V>
@@ -322,31 +376,45 @@ void Fields(V& v, const abi::fuse_statfs_out& r) {
 }
 template <class V>
 void Fields(V& v, const abi::fuse_statx_out& r) {
-  v.Time("attr_valid", r.attr_valid, r.attr_valid_nsec);
-  v.Number("mask", r.stat.mask);
+  v.Duration("attr_valid", r.attr_valid, r.attr_valid_nsec);
+  v.Hex("mask", r.stat.mask);
   v.Number("ino", r.stat.ino);
   v.Octal("mode", r.stat.mode);
+  v.Number("nlink", r.stat.nlink);
+  v.Number("uid", r.stat.uid);
+  v.Number("gid", r.stat.gid);
   v.Number("size", r.stat.size);
+  v.Number("blocks", r.stat.blocks);
+  v.Timestamp("atime", r.stat.atime.tv_sec, r.stat.atime.tv_nsec);
+  v.Timestamp("btime", r.stat.btime.tv_sec, r.stat.btime.tv_nsec);
+  v.Timestamp("ctime", r.stat.ctime.tv_sec, r.stat.ctime.tv_nsec);
+  v.Timestamp("mtime", r.stat.mtime.tv_sec, r.stat.mtime.tv_nsec);
 }
 template <class V>
 void Fields(V& v, const abi::fuse_lk_out& r) {
-  v.Number("type", r.lk.type);
-  v.Number("start", r.lk.start);
-  v.Number("end", r.lk.end);
-  v.Number("pid", r.lk.pid);
+  Fields(v, r.lk);
 }
 template <class V>
 void Fields(V& v, const abi::fuse_bmap_out& r) {
   v.Number("block", r.block);
 }
 template <class V>
-void Fields(V& v, const abi::fuse_ioctl_out& r) {
+void Fields(V& v, const IoctlOut& r) {
   v.Signed("result", r.result);
-  v.Number("flags", r.flags);
+  v.Flags("flags", r.flags, kIoctlFlags);
+  if ((r.flags & abi::FUSE_IOCTL_RETRY) == 0) {
+    v.Data("data", r.data);
+    return;
+  }
+  v.Number("in_iovs", r.in_iovs);
+  v.Number("out_iovs", r.out_iovs);
+  v.List("iovs", r.iovecs().size(), [&](size_t i) {
+    return std::pair<uint64_t, uint64_t>(r.iovecs()[i].base, r.iovecs()[i].len);
+  });
 }
 template <class V>
 void Fields(V& v, const abi::fuse_poll_out& r) {
-  v.Number("revents", r.revents);
+  v.Hex("revents", r.revents);
 }
 template <class V>
 void Fields(V& v, const abi::fuse_lseek_out& r) {
@@ -359,6 +427,96 @@ void Fields(V& v, const abi::fuse_copy_file_range_out& r) {
 template <class V>
 void Fields(V& v, const abi::fuse_getxattr_out& r) {
   v.Number("size", r.size);
+}
+
+template <class V>
+void Fields(V&, const EmptyOut&) {}
+template <class V>
+void Fields(V& v, const DataOut& r) {
+  v.Number("size", r.data.size());
+  v.Data("data", r.data);
+}
+// The first and the last name tell where in the directory this is.
+template <class V>
+void DirectoryFields(V& v, DirectoryReader reader) {
+  DirectoryEntry entry;
+  DirectoryEntry first;
+  uint64_t count = 0;
+  while (reader.Next(&entry)) {
+    if (count++ == 0) first = entry;
+  }
+  v.Number("entries", count);
+  if (count == 0) return;
+  v.Name("first", first.name);
+  v.Name("last", entry.name);
+  v.Number("next", entry.next);
+}
+template <class V>
+void Fields(V& v, const DirectoryOut& r) {
+  DirectoryFields(v, DirectoryReader(r.records));
+}
+template <class V>
+void Fields(V& v, const DirectoryPlusOut& r) {
+  DirectoryFields(v, DirectoryReader(r));
+}
+template <class V>
+void Fields(V& v, const CuseInitOut& r) {
+  v.Number("major", r.major);
+  v.Number("minor", r.minor);
+  v.Hex("flags", r.flags);
+  v.Number("max_read", r.max_read);
+  v.Number("max_write", r.max_write);
+  v.Number("dev_major", r.dev_major);
+  v.Number("dev_minor", r.dev_minor);
+  v.Data("info", r.info);
+}
+
+// Notifications.
+template <class V>
+void Fields(V& v, const NotifyPoll& r) {
+  v.Number("kh", r.kh);
+}
+template <class V>
+void Fields(V& v, const NotifyInvalInode& r) {
+  v.Number("ino", r.ino);
+  v.Signed("off", r.off);
+  v.Signed("len", r.len);
+}
+template <class V>
+void Fields(V& v, const NotifyInvalEntry& r) {
+  v.Number("parent", r.parent);
+  v.Name("name", r.name);
+  v.Flags("flags", r.flags, kInvalEntryFlags);
+}
+template <class V>
+void Fields(V& v, const NotifyStore& r) {
+  v.Number("nodeid", r.nodeid);
+  v.Number("offset", r.offset);
+  v.Number("size", r.data.size());
+  v.Data("data", r.data);
+}
+template <class V>
+void Fields(V& v, const NotifyRetrieve& r) {
+  v.Number("notify_unique", r.notify_unique);
+  v.Number("nodeid", r.nodeid);
+  v.Number("offset", r.offset);
+  v.Number("size", r.size);
+}
+template <class V>
+void Fields(V& v, const NotifyDelete& r) {
+  v.Number("parent", r.parent);
+  v.Number("child", r.child);
+  v.Name("name", r.name);
+}
+template <class V>
+void Fields(V&, const NotifyResend&) {}
+template <class V>
+void Fields(V&, const NotifyIncEpoch&) {}
+template <class V>
+void Fields(V& v, const NotifyPrune& r) {
+  v.Number("count", r.nodeids.size());
+  v.List("nodeids", r.nodeids.size(),
+         [&](size_t i) -> uint64_t { return r.nodeids[i]; });
 }
 
 }  // namespace barefuse::proto

@@ -77,6 +77,54 @@ inline constexpr FlagName kOpenOutFlags[] = {
     {abi::FOPEN_PASSTHROUGH, "PASSTHROUGH"},
 };
 
+inline constexpr FlagName kOpenInFlags[] = {
+    {abi::FUSE_OPEN_KILL_SUIDGID, "KILL_SUIDGID"}};
+
+// <sys/xattr.h> has them as an enum.
+inline constexpr FlagName kSetxattrFlags[] = {{1, "CREATE"}, {2, "REPLACE"}};
+
+inline constexpr FlagName kSetxattrExtFlags[] = {
+    {abi::FUSE_SETXATTR_ACL_KILL_SGID, "ACL_KILL_SGID"}};
+
+inline constexpr FlagName kLockFlags[] = {{abi::FUSE_LK_FLOCK, "FLOCK"}};
+
+inline constexpr FlagName kIoctlFlags[] = {
+    {abi::FUSE_IOCTL_COMPAT, "COMPAT"},
+    {abi::FUSE_IOCTL_UNRESTRICTED, "UNRESTRICTED"},
+    {abi::FUSE_IOCTL_RETRY, "RETRY"},
+    {abi::FUSE_IOCTL_32BIT, "32BIT"},
+    {abi::FUSE_IOCTL_DIR, "DIR"},
+    {abi::FUSE_IOCTL_COMPAT_X32, "COMPAT_X32"},
+};
+
+inline constexpr FlagName kPollFlags[] = {
+    {abi::FUSE_POLL_SCHEDULE_NOTIFY, "SCHEDULE_NOTIFY"}};
+
+inline constexpr FlagName kMappingFlags[] = {
+    {abi::FUSE_SETUPMAPPING_FLAG_WRITE, "WRITE"},
+    {abi::FUSE_SETUPMAPPING_FLAG_READ, "READ"},
+};
+
+inline constexpr FlagName kAttrFlags[] = {
+    {abi::FUSE_ATTR_SUBMOUNT, "SUBMOUNT"},
+    {abi::FUSE_ATTR_DAX, "DAX"},
+};
+
+inline constexpr FlagName kInvalEntryFlags[] = {
+    {abi::FUSE_EXPIRE_ONLY, "EXPIRE_ONLY"}};
+
+constexpr std::string_view LockTypeName(uint32_t type) {
+  switch (type) {
+    case F_RDLCK:
+      return "F_RDLCK";
+    case F_WRLCK:
+      return "F_WRLCK";
+    case F_UNLCK:
+      return "F_UNLCK";
+  }
+  return "?";
+}
+
 }  // namespace barefuse::proto
 
 #endif  // BAREFUSE_PROTO_FLAG_NAMES_H_

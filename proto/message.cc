@@ -13,6 +13,11 @@ DecodeError CutMessage(Bytes bytes, const Dialect& dialect, Message* message) {
   }
   abi::fuse_in_header header;
   std::memcpy(&header, bytes.data(), kHeaderSize);
+  if (header.opcode == abi::FUSE_INIT_BSWAP_RESERVED ||
+      header.opcode == abi::CUSE_INIT_BSWAP_RESERVED) {
+    return {Fault::kByteSwapped, header.opcode,
+            offsetof(abi::fuse_in_header, opcode)};
+  }
   if (header.len != bytes.size()) {
     return {Fault::kBadLength, header.opcode,
             offsetof(abi::fuse_in_header, len)};

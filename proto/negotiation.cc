@@ -152,6 +152,7 @@ Negotiated Negotiate(const abi::fuse_init_in& offer, const Wishes& wishes) {
 
   Dialect& dialect = result.dialect;
   dialect.minor = std::min(offer.minor, abi::FUSE_KERNEL_MINOR_VERSION);
+  dialect.kernel_minor = offer.minor;
   dialect.flags = granted;
   reply.minor = dialect.minor;
   reply.flags = static_cast<uint32_t>(granted);

@@ -20,6 +20,8 @@ TEST(Operations, KnowsEveryOpcodeAndTheHoles) {
     EXPECT_EQ(operation->opcode, opcode);
   }
   EXPECT_EQ(known, 51u);
+  ASSERT_NE(FindOperation(abi::CUSE_INIT), nullptr);
+  EXPECT_EQ(FindOperation(abi::CUSE_INIT)->name, "CUSE_INIT");
   for (uint32_t opcode : {54u, 4095u, 1u << 31, ~0u}) {
     EXPECT_EQ(FindOperation(opcode), nullptr) << opcode;
     EXPECT_EQ(OperationName(opcode), "?");

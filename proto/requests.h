@@ -151,6 +151,7 @@ struct Tmpfile : abi::fuse_create_in {
 };
 struct Statx : abi::fuse_statx_in {};
 struct CopyFileRange64 : abi::fuse_copy_file_range_in {};
+struct CuseInit : abi::cuse_init_in {};
 
 // Any of them. The first alternative stands for "nothing decoded yet".
 namespace internal {
@@ -159,20 +160,29 @@ using OperationVariant = std::variant<std::monostate, Ts...>;
 struct EndOfList {};
 }  // namespace internal
 
-#define BAREFUSE_COMMA_TYPE(NAME, Type, ...) Type,
+#define BAREFUSE_COMMA_TYPE(CONSTANT, Type, ...) Type,
 using AnyOperation = internal::OperationVariant<BAREFUSE_OPERATIONS(
     BAREFUSE_COMMA_TYPE) internal::EndOfList>;
 #undef BAREFUSE_COMMA_TYPE
 
+// Whether a type is one of the requests above, and its opcode.
+template <class Op>
+inline constexpr bool kIsOperation = false;
+template <class Op>
+inline constexpr uint32_t kOpcodeOf = 0;
+#define BAREFUSE_OPCODE_OF(CONSTANT, Type, ...)    \
+  template <>                                      \
+  inline constexpr bool kIsOperation<Type> = true; \
+  template <>                                      \
+  inline constexpr uint32_t kOpcodeOf<Type> = abi::CONSTANT;
+BAREFUSE_OPERATIONS(BAREFUSE_OPCODE_OF)
+#undef BAREFUSE_OPCODE_OF
+
 // The row of a request type.
 template <class Op>
-inline constexpr const Operation* kOperationOf = nullptr;
-#define BAREFUSE_ROW_OF(NAME, Type, ...)                 \
-  template <>                                            \
-  inline constexpr const Operation* kOperationOf<Type> = \
-      &kOperations[abi::FUSE_##NAME];
-BAREFUSE_OPERATIONS(BAREFUSE_ROW_OF)
-#undef BAREFUSE_ROW_OF
+constexpr const Operation& OperationOf() {
+  return kOperations[OperationIndex(kOpcodeOf<Op>)];
+}
 
 // A decoded request: whose it is, and what it asks.
 struct Request {

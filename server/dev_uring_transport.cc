@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "proto/decode_reply.h"
 #include "proto/describe.h"
 #include "server/errno_status.h"
 
@@ -42,6 +43,24 @@ absl::Status RingError(int error) {
           "be too low");
     default:
       return ErrnoStatus(error, "cannot set up io_uring");
+  }
+}
+
+// What was made of the answer by a reader of replies, who sees faults of ours.
+void LogReply(const Slot& slot, const Connection& connection) {
+  proto::ReplyMessage reply;
+  proto::DecodeError error = proto::DecodeReply(
+      slot.head.bytes(), slot.data, proto::WhatIsAsked(slot.request),
+      connection.dialect(), &reply);
+  char line[512];
+  connection.Log(LogLevel::kDebug,
+                 proto::DescribeReply(slot.request.header.opcode, reply, line));
+  if (!error.ok()) {
+    const std::string_view fault = proto::FaultText(error.fault);
+    connection.Log(LogLevel::kError,
+                   absl::StrCat("the reply to request ", reply.header.unique,
+                                " is malformed: ",
+                                absl::string_view(fault.data(), fault.size())));
   }
 }
 
@@ -300,8 +319,12 @@ void DevUringTransport::CountReply(const Slot& slot) {
   WorkerCounters& counters = pool_->counters();
   Connection& connection = pool_->connection();
   const int32_t error = slot.head.header().error;
-  if (request.opcode < proto::kOpcodeLimit) {
-    if (error != 0) counters.operations[request.opcode].errors.Add(1);
+  if (const proto::Operation* operation =
+          proto::FindOperation(request.opcode)) {
+    if (error != 0) {
+      counters.operations[proto::OperationIndex(operation->opcode)].errors.Add(
+          1);
+    }
     if (error == 0 && request.opcode == abi::FUSE_READ) {
       counters.read_bytes.Add(slot.data.size());
     }
@@ -312,13 +335,7 @@ void DevUringTransport::CountReply(const Slot& slot) {
       }
     }
   }
-  if (connection.debug()) {
-    char line[512];
-    connection.Log(
-        LogLevel::kDebug,
-        proto::DescribeReply(request.opcode, slot.head.bytes(),
-                             slot.data.size(), connection.dialect(), line));
-  }
+  if (connection.debug()) LogReply(slot, connection);
 }
 
 void DevUringTransport::OnReply(Slot* slot, int result) {

@@ -40,6 +40,10 @@ void ServeCore(FileSystem&, Slot&, const proto::NotifyReply&) {}
 void ServeCore(FileSystem&, Slot& slot, const proto::Init&) {
   internal::CoreReply(slot).Error(EIO);
 }
+// Of a character device's session, which this is not.
+void ServeCore(FileSystem&, Slot& slot, const proto::CuseInit&) {
+  internal::CoreReply(slot).Error(ENOSYS);
+}
 void ServeCore(FileSystem& fs, Slot& slot, const proto::Destroy&) {
   fs.Destroy();
   EmptyReply(slot).Ok();
@@ -72,12 +76,13 @@ Dispatcher::Outcome Dispatcher::Dispatch(Slot* slot, proto::Bytes bytes) {
   if (!error.ok()) return Reject(slot, error);
 
   const uint32_t opcode = slot->request.header.opcode;
-  pool.counters().operations[opcode].requests.Add(1);
+  const size_t place = proto::OperationIndex(opcode);
+  pool.counters().operations[place].requests.Add(1);
   if (connection.debug()) LogRequest(*slot, connection);
   slot->state.store(Slot::State::kHandling, std::memory_order_relaxed);
   switch (opcode) {
-#define BAREFUSE_CASE(NAME, Type, ...)                                 \
-  case abi::FUSE_##NAME:                                               \
+#define BAREFUSE_CASE(CONSTANT, Type, ...)                             \
+  case abi::CONSTANT:                                                  \
     Serve<proto::Type>(*file_system_, *slot,                           \
                        [](auto& fs, const auto& request, auto reply) { \
                          fs.Type(request, std::move(reply));           \
@@ -88,9 +93,8 @@ Dispatcher::Outcome Dispatcher::Dispatch(Slot* slot, proto::Bytes bytes) {
   }
   // Only a row that owes no reply leaves the slot to us: any other may have
   // been answered, and its slot used again, by now.
-  return proto::kOperations[opcode].owed == proto::Owed::kReply
-             ? Outcome::kOwed
-             : Outcome::kDone;
+  return proto::kOperations[place].owed == proto::Owed::kReply ? Outcome::kOwed
+                                                               : Outcome::kDone;
 }
 
 // A malformed body is the request's fault and gets EIO; ENOSYS is for what

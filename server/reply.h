@@ -302,7 +302,7 @@ class CoreReply : public ReplyBase {
 
 template <class Op>
 using ReplyTo =
-    typename internal::ReplyTypeOf<proto::kOperationOf<Op>->reply>::type;
+    typename internal::ReplyTypeOf<proto::OperationOf<Op>().reply>::type;
 
 }  // namespace barefuse
 

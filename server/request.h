@@ -43,7 +43,7 @@ class Request {
   // Nothing where the kernel asks on nobody's behalf: RELEASE, FORGET and
   // writes from the page cache carry zeros, which are not root's.
   std::optional<Ids> ids() const {
-    if (proto::kOperationOf<Op>->caller == proto::Caller::kNone) return {};
+    if (proto::OperationOf<Op>().caller == proto::Caller::kNone) return {};
     if constexpr (std::is_same_v<Op, proto::Write>) {
       if ((op_->write_flags & abi::FUSE_WRITE_CACHE) != 0) return {};
     }

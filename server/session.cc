@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "proto/decode_reply.h"
 #include "proto/decode_request.h"
 #include "proto/describe.h"
 #include "server/dev_uring_transport.h"
@@ -180,9 +181,12 @@ absl::StatusOr<proto::Negotiated> Session::Handshake(const Device& device) {
     if (options_.debug) {
       char line[2048];
       options_.log(LogLevel::kDebug, proto::DescribeRequest(request, line));
+      proto::ReplyMessage reply;
+      proto::DecodeReply(head.bytes(), {abi::FUSE_INIT, 0}, terms.dialect,
+                         &reply)
+          .ok();
       options_.log(LogLevel::kDebug,
-                   proto::DescribeReply(abi::FUSE_INIT, head.bytes(), 0,
-                                        terms.dialect, line));
+                   proto::DescribeReply(abi::FUSE_INIT, reply, line));
     }
     if (terms.outcome == proto::InitOutcome::kAgreed) {
       LogTerms(terms, options_.log, options_.debug);

@@ -16,7 +16,8 @@ struct Statistics {
     uint64_t requests = 0;
     uint64_t errors = 0;  // answered with an errno
   };
-  std::array<PerOperation, proto::kOpcodeLimit> operations{};  // by opcode
+  // By proto::OperationIndex(opcode).
+  std::array<PerOperation, proto::kOperationSlots> operations{};
 
   uint64_t read_bytes = 0;        // file data sent to the kernel
   uint64_t written_bytes = 0;     // file data taken from the kernel
@@ -49,7 +50,7 @@ struct WorkerCounters {
     Counter requests;
     Counter errors;
   };
-  std::array<PerOperation, proto::kOpcodeLimit> operations;
+  std::array<PerOperation, proto::kOperationSlots> operations;
   Counter read_bytes;
   Counter written_bytes;
   Counter malformed;

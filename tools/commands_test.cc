@@ -79,8 +79,8 @@ TEST(PassthroughCommand, TakesItsOwnOptionsWithO) {
 
 TEST(PassthroughCommand, TakesWhatMount8Adds) {
   const std::vector<std::string> arguments = {
-      "/source", "/mnt", "-n",            "-s", "-v",
-      "-r",      "-t",   "fuse.barefuse", "-o", "rw,noexec"};
+      "/source", "/mnt",          "-n", "-s",       "-v", "-r",
+      "-t",      "fuse.barefuse", "-o", "rw,noexec"};
   EXPECT_EQ(Complaint(arguments), "unknown option \"-n\"");
   absl::StatusOr<PassthroughCommand> command =
       ParsePassthroughCommand(arguments, Caller::kMount8);

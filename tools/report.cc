@@ -35,7 +35,8 @@ std::string StatisticsJson(const Statistics& statistics,
                    "\",\n  \"operations\": {");
   const char* separator = "\n";
   for (const proto::Operation& operation : proto::kOperations) {
-    const auto& counted = statistics.operations[operation.opcode];
+    const auto& counted =
+        statistics.operations[proto::OperationIndex(operation.opcode)];
     if (operation.name.empty() || counted.requests == 0) continue;
     absl::StrAppend(&json, separator, "    \"", ToAbsl(operation.name),
                     "\": {\"requests\": ", counted.requests,
