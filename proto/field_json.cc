@@ -41,7 +41,7 @@ void FieldJson::String(std::string_view bytes) {
       text_.HexByte(byte);
       length = 1;
     } else {
-      text_.Append(bytes.substr(0, length));
+      text_.Append({bytes.data(), length});
     }
     bytes.remove_prefix(length);
   }
