@@ -13,6 +13,7 @@
 #include "proto/negotiation.h"
 #include "server/device.h"
 #include "server/log.h"
+#include "server/message_tap.h"
 
 namespace barefuse {
 
@@ -23,11 +24,13 @@ class BackingFile;
 class Connection {
  public:
   Connection(std::shared_ptr<const Device> device,
-             const proto::Negotiated& terms, LogSink log, bool debug)
+             const proto::Negotiated& terms, LogSink log, bool debug,
+             MessageTap tap = nullptr)
       : device_(std::move(device)),
         terms_(terms),
         log_(std::move(log)),
-        debug_(debug) {}
+        debug_(debug),
+        tap_(std::move(tap)) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -43,6 +46,8 @@ class Connection {
   void Log(LogLevel level, std::string_view line) const { log_(level, line); }
   // Whether requests and replies are to be logged.
   bool debug() const { return debug_; }
+  // Where messages are shown, or empty.
+  const MessageTap& tap() const { return tap_; }
 
   // Lets the device go at the end of the session. Replies and backing files
   // that are still about find nobody there, and do not keep the mount alive.
@@ -75,6 +80,7 @@ class Connection {
   const proto::Negotiated terms_;
   LogSink log_;
   const bool debug_;
+  const MessageTap tap_;
   std::atomic<uint64_t> dropped_replies_{0};
   std::shared_ptr<BackingCounters> backing_counters_ =
       std::make_shared<BackingCounters>();

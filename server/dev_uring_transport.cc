@@ -253,6 +253,9 @@ void DevUringTransport::OnRead(Slot* slot, int result, Dispatcher& dispatcher) {
     relay_->PassOn(device_->fd());
     proto::Bytes message =
         slot->request_buffer.first(static_cast<size_t>(result));
+    if (const MessageTap& tap = pool_->connection().tap()) {
+      tap(Direction::kFromKernel, message, {});
+    }
     if (dispatcher.Dispatch(slot, message) == Dispatcher::Outcome::kDone) {
       pool_->Free(slot);
     }
@@ -295,6 +298,9 @@ void DevUringTransport::SendFinished() {
   while (slot != nullptr) {
     Slot* next = slot->next;
     CountReply(*slot);
+    if (const MessageTap& tap = pool_->connection().tap()) {
+      tap(Direction::kToKernel, slot->head.bytes(), slot->data);
+    }
     Send(slot);
     slot = next;
   }

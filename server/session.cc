@@ -95,7 +95,7 @@ absl::Status Session::Start(const std::string& mountpoint) {
   absl::StatusOr<proto::Negotiated> terms = Handshake(*device_);
   if (!terms.ok()) return terms.status();
   connection_ = std::make_shared<Connection>(device_, *terms, options_.log,
-                                             options_.debug);
+                                             options_.debug, options_.tap);
   file_system_->Init(*connection_);
 
   const uint32_t count =
@@ -190,6 +190,11 @@ absl::StatusOr<proto::Negotiated> Session::Handshake(const Device& device) {
     }
     if (terms.outcome == proto::InitOutcome::kAgreed) {
       LogTerms(terms, options_.log, options_.debug);
+    }
+    if (options_.tap) {
+      options_.tap(Direction::kFromKernel, proto::Bytes(buffer).first(*size),
+                   {});
+      options_.tap(Direction::kToKernel, head.bytes(), {});
     }
     if (absl::Status status = device.Write(head.bytes()); !status.ok()) {
       return status;

@@ -53,7 +53,8 @@ struct SessionOptions {
   uint32_t backing_depth = 0;
 
   LogSink log = LogToStderr;
-  bool debug = false;  // log every request and reply
+  bool debug = false;        // log every request and reply
+  MessageTap tap = nullptr;  // sees every message, those of INIT too
 };
 
 class Session {
