@@ -123,7 +123,11 @@ TEST_F(NoAllocationTest, OfNegotiation) {
 
 // What would be the use of a counter that does not count?
 TEST_F(NoAllocationTest, TheCounterCounts) {
-  EXPECT_GE(Count([] { free(malloc(1000)); delete new int; }), 1u);
+  EXPECT_GE(Count([] {
+              free(malloc(1000));
+              delete new int;
+            }),
+            1u);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "proto/describe.h"
 #include "proto/encode_reply.h"
 #include "proto/encode_request.h"
+#include "tests/codec/damage.h"
 #include "tests/codec/random_messages.h"
 
 namespace barefuse {
@@ -16,6 +17,7 @@ namespace {
 
 using proto::Dialect;
 using testing::AllOpcodes;
+using testing::ForEachDamage;
 using testing::RandomParts;
 
 constexpr size_t kRoom = 1 << 16;
@@ -152,37 +154,6 @@ TEST_P(MinorTest, NotificationsSurvive) {
 INSTANTIATE_TEST_SUITE_P(Minors, MinorTest, ::testing::Range(1u, kNewest + 1));
 
 // --- Damage ---
-
-// Calls `try_it` with every prefix, with bytes behind, and with every byte
-// changed. The bytes are handed over in a buffer of their exact size, so that a
-// sanitizer sees every step outside.
-template <class Try>
-void ForEachDamage(proto::Bytes message, Try try_it) {
-  for (size_t size = 0; size < message.size(); ++size) {
-    std::vector<std::byte> damaged(message.begin(), message.begin() + size);
-    try_it(damaged);
-    // With a header that does not give it away.
-    if (size >= sizeof(uint32_t)) {
-      const auto length = static_cast<uint32_t>(size);
-      std::memcpy(damaged.data(), &length, sizeof length);
-      try_it(damaged);
-    }
-  }
-  for (size_t more : {1u, 7u, 8u, 100u}) {
-    std::vector<std::byte> damaged(message.begin(), message.end());
-    damaged.resize(message.size() + more, std::byte{0x5a});
-    const auto length = static_cast<uint32_t>(damaged.size());
-    std::memcpy(damaged.data(), &length, sizeof length);
-    try_it(damaged);
-  }
-  for (size_t i = 0; i < message.size(); ++i) {
-    for (std::byte change : {std::byte{1}, std::byte{0x80}, std::byte{0xff}}) {
-      std::vector<std::byte> damaged(message.begin(), message.end());
-      damaged[i] ^= change;
-      try_it(damaged);
-    }
-  }
-}
 
 class DamageTest : public ::testing::TestWithParam<uint32_t> {
  protected:

@@ -10,6 +10,7 @@
 
 #include "proto/notifications.h"
 #include "proto/operations.h"
+#include "tests/codec/damage.h"
 #include "tests/testing/files.h"
 #include "tests/testing/process.h"
 
@@ -46,6 +47,23 @@ TEST_P(GoldenTest, IsUnderstoodAndMadeAgain) {
   EXPECT_FALSE(golden.origin.empty());
   EXPECT_EQ(testing::Describe(golden), golden.text);
   EXPECT_EQ(testing::Reencode(golden), golden.bytes);
+}
+
+// Any answer will do but a step outside, which a sanitizer sees.
+TEST_P(GoldenTest, DamageToItIsAValueOrAnError) {
+  Golden golden = Load(GetParam());
+  int understood = 0;
+  int tries = 0;
+  testing::ForEachDamage(golden.bytes,
+                         [&](const std::vector<std::byte>& bytes) {
+                           Golden damaged = golden;
+                           damaged.bytes = bytes;
+                           ++tries;
+                           if (!testing::Describe(damaged).empty())
+                             ++understood;
+                         });
+  // The header's length and unique never survive all changes.
+  EXPECT_LT(understood, tries);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, GoldenTest, ::testing::ValuesIn(Files()),
