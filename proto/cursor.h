@@ -35,16 +35,27 @@ class Cursor {
   template <class T>
   void Struct(T* value) {
     static_assert(std::is_trivially_copyable_v<T>);
-    CopyTo(value, sizeof(T));
+    if (ok() && sizeof(T) <= left()) {
+      // The size is known to the compiler: no call.
+      std::memcpy(value, bytes_.data() + position_, sizeof(T));
+      position_ += sizeof(T);
+    } else {
+      *value = T{};
+      Fail(Fault::kTooShort);
+    }
   }
 
   // The first `size` bytes of a struct; what an older kernel does not send is
   // zero. Requires size <= sizeof(T).
   template <class T>
   void Prefix(T* value, size_t size) {
-    static_assert(std::is_trivially_copyable_v<T>);
+    if (size == sizeof(T)) return Struct(value);
     *value = T{};
-    CopyTo(value, size);
+    if (!ok()) return;
+    if (size > left()) return Fail(Fault::kTooShort);
+    // An empty span's data() may be null, which memcpy does not take.
+    if (size != 0) std::memcpy(value, bytes_.data() + position_, size);
+    position_ += size;
   }
 
   // A name: NUL-terminated, at least one byte, at most `max`, without slash.
@@ -102,17 +113,6 @@ class Cursor {
   }
 
  private:
-  void CopyTo(void* value, size_t size) {
-    if (!ok()) return;
-    if (size > left()) {
-      Fail(Fault::kTooShort);
-      return;
-    }
-    // An empty span's data() may be null, which memcpy does not take.
-    if (size != 0) std::memcpy(value, bytes_.data() + position_, size);
-    position_ += size;
-  }
-
   std::string_view Reject(std::string_view name, Fault fault) {
     position_ -= name.size() + 1;  // the fault is where the name starts
     Fail(fault);

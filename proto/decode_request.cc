@@ -1,5 +1,6 @@
 #include "proto/decode_request.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "proto/cursor.h"
@@ -9,14 +10,19 @@
 namespace barefuse::proto {
 namespace {
 
+struct Body {
+  Bytes fixed;
+  Bytes payload;
+};
+
 // Fills requests from the fixed struct and the payload, each with a cursor of
 // its own, since a ring delivers them apart.
 class Reader {
  public:
-  Reader(const Message& message, const Dialect& dialect,
-         const Operation& operation, const abi::fuse_in_header& header)
-      : fixed_(message.operation, sizeof header),
-        payload_(message.payload, sizeof header + message.operation.size()),
+  Reader(const Body& body, const Dialect& dialect, const Operation& operation,
+         const abi::fuse_in_header& header)
+      : fixed_(body.fixed, sizeof header),
+        payload_(body.payload, sizeof header + body.fixed.size()),
         dialect_(dialect),
         operation_(operation),
         extension_length_(size_t{header.total_extlen} * 8) {}
@@ -62,12 +68,16 @@ class Reader {
     extensions.bytes = payload_.Take(size);
   }
 
-  DecodeError End() {
+  // Whether everything was right, and is read.
+  bool AtEnd() const {
+    return fixed_.ok() && payload_.ok() && fixed_.left() == 0 &&
+           payload_.left() == 0;
+  }
+  // Where not: the part that is wrong.
+  const Cursor& Failed() {
     fixed_.End();
     payload_.End();
-    const Cursor& failed = fixed_.ok() ? payload_ : fixed_;
-    if (failed.ok()) return {};
-    return {failed.fault(), operation_.opcode, failed.offset()};
+    return fixed_.ok() ? payload_ : fixed_;
   }
 
  private:
@@ -78,28 +88,35 @@ class Reader {
   const size_t extension_length_;  // bytes, as the header says
 };
 
-}  // namespace
-
-DecodeError DecodeRequest(const Message& message, const Dialect& dialect,
-                          Request* request) {
+// Leaves nothing decoded behind.
+[[gnu::cold]] DecodeError Reject(Request* request, Fault fault, size_t offset) {
   request->operation.emplace<std::monostate>();
-  if (message.header.size() != sizeof(abi::fuse_in_header)) {
-    return {Fault::kShortHeader, 0,
-            static_cast<uint32_t>(message.header.size())};
-  }
-  abi::fuse_in_header& header = request->header;
-  std::memcpy(&header, message.header.data(), sizeof header);
+  return {fault, request->header.opcode, static_cast<uint32_t>(offset)};
+}
+
+[[gnu::cold]] DecodeError RejectShort(Request* request, size_t size) {
+  request->header.opcode = 0;
+  return Reject(request, Fault::kShortHeader, size);
+}
+
+// What both ways in share, behind the header's length: checks the rest of the
+// header, and fills in the operation from where `cut` says that its parts are.
+template <class Cut>
+inline DecodeError DecodeParts(const Dialect& dialect, Request* request,
+                               Cut cut) {
+  const abi::fuse_in_header& header = request->header;
   const Operation* row = FindOperation(header.opcode);
   // Those that are never answered may have none: FORGET's was 0 before 5.4.
   if (header.unique == 0 && (row == nullptr || row->owed == Owed::kReply)) {
-    return {Fault::kZeroUnique, header.opcode,
-            offsetof(abi::fuse_in_header, unique)};
+    return Reject(request, Fault::kZeroUnique,
+                  offsetof(abi::fuse_in_header, unique));
   }
   if (row == nullptr) {
-    return {Fault::kUnknownOpcode, header.opcode,
-            offsetof(abi::fuse_in_header, opcode)};
+    return Reject(request, Fault::kUnknownOpcode,
+                  offsetof(abi::fuse_in_header, opcode));
   }
-  Reader reader(message, dialect, *row, header);
+  const Body body = cut(*row);
+  Reader reader(body, dialect, *row, header);
   switch (header.opcode) {
 #define BAREFUSE_CASE(CONSTANT, Type, ...)              \
   case abi::CONSTANT:                                   \
@@ -108,19 +125,49 @@ DecodeError DecodeRequest(const Message& message, const Dialect& dialect,
     BAREFUSE_OPERATIONS(BAREFUSE_CASE)
 #undef BAREFUSE_CASE
   }
-  DecodeError error = reader.End();
-  if (!error.ok()) request->operation.emplace<std::monostate>();
-  return error;
+  if (reader.AtEnd()) [[likely]]
+    return {};
+  const Cursor& failed = reader.Failed();
+  return Reject(request, failed.fault(), failed.offset());
+}
+
+}  // namespace
+
+DecodeError DecodeRequest(const Message& message, const Dialect& dialect,
+                          Request* request) {
+  if (message.header.size() != sizeof(abi::fuse_in_header)) {
+    return RejectShort(request, message.header.size());
+  }
+  std::memcpy(&request->header, message.header.data(),
+              sizeof(abi::fuse_in_header));
+  return DecodeParts(dialect, request, [&](const Operation&) {
+    return Body{message.operation, message.payload};
+  });
 }
 
 DecodeError DecodeRequest(Bytes bytes, const Dialect& dialect,
                           Request* request) {
-  Message message;
-  if (DecodeError error = CutMessage(bytes, dialect, &message); !error.ok()) {
-    request->operation.emplace<std::monostate>();
-    return error;
+  constexpr size_t kHeaderSize = sizeof(abi::fuse_in_header);
+  abi::fuse_in_header& header = request->header;
+  if (bytes.size() < kHeaderSize) {
+    return RejectShort(request, bytes.size());
   }
-  return DecodeRequest(message, dialect, request);
+  std::memcpy(&header, bytes.data(), kHeaderSize);
+  if (header.len != bytes.size()) [[unlikely]] {
+    // The other byte order has the length swapped as well.
+    const bool swapped = header.opcode == abi::FUSE_INIT_BSWAP_RESERVED ||
+                         header.opcode == abi::CUSE_INIT_BSWAP_RESERVED;
+    return swapped ? Reject(request, Fault::kByteSwapped,
+                            offsetof(abi::fuse_in_header, opcode))
+                   : Reject(request, Fault::kBadLength,
+                            offsetof(abi::fuse_in_header, len));
+  }
+  return DecodeParts(dialect, request, [&](const Operation& operation) {
+    const Bytes body = bytes.subspan(kHeaderSize);
+    if (operation.payload == Payload::kNone) return Body{body, {}};
+    const size_t fixed = std::min(body.size(), dialect.FixedSize(operation));
+    return Body{body.first(fixed), body.subspan(fixed)};
+  });
 }
 
 }  // namespace barefuse::proto

@@ -5,10 +5,6 @@
 #ifndef BAREFUSE_PROTO_MESSAGE_H_
 #define BAREFUSE_PROTO_MESSAGE_H_
 
-#include <cstddef>
-
-#include "proto/dialect.h"
-#include "proto/error.h"
 #include "proto/requests.h"
 
 namespace barefuse::proto {
@@ -18,11 +14,6 @@ struct Message {
   Bytes operation;  // the fixed struct, if the operation has one
   Bytes payload;    // names, data, arrays, extensions
 };
-
-// Cuts `bytes`, one whole message as read from the device, and checks its
-// header: the length field equals bytes.size(), unique is not 0. Bodies are
-// not looked at; DecodeRequest does that.
-DecodeError CutMessage(Bytes bytes, const Dialect& dialect, Message* message);
 
 }  // namespace barefuse::proto
 

@@ -102,6 +102,8 @@ std::string_view VerdictText(Verdict verdict) {
       return "the filesystem does not ask for it";
     case Verdict::kExcluded:
       return "excluded by FUSE_WRITEBACK_CACHE";
+    case Verdict::kTooNew:
+      return "it is newer than the agreed version";
   }
   return "?";
 }
@@ -124,6 +126,10 @@ Negotiated Negotiate(const abi::fuse_init_in& offer, const Wishes& wishes) {
     return result;
   }
   result.outcome = InitOutcome::kAgreed;
+  Dialect& dialect = result.dialect;
+  dialect.minor =
+      std::min({offer.minor, wishes.max_minor, abi::FUSE_KERNEL_MINOR_VERSION});
+  dialect.kernel_minor = offer.minor;
 
   uint64_t offered = offer.flags;
   if ((offered & abi::FUSE_INIT_EXT) != 0) {
@@ -141,6 +147,8 @@ Negotiated Negotiate(const abi::fuse_init_in& offer, const Wishes& wishes) {
       verdict = Verdict::kNotImplemented;
     } else if ((offered & capability.flag) == 0) {
       verdict = Verdict::kNotOffered;
+    } else if (capability.since > dialect.minor) {
+      verdict = Verdict::kTooNew;
     } else if ((excluded & capability.flag) != 0) {
       verdict = Verdict::kExcluded;
     } else {
@@ -150,9 +158,6 @@ Negotiated Negotiate(const abi::fuse_init_in& offer, const Wishes& wishes) {
         verdict;
   }
 
-  Dialect& dialect = result.dialect;
-  dialect.minor = std::min(offer.minor, abi::FUSE_KERNEL_MINOR_VERSION);
-  dialect.kernel_minor = offer.minor;
   dialect.flags = granted;
   reply.minor = dialect.minor;
   reply.flags = static_cast<uint32_t>(granted);
@@ -163,7 +168,10 @@ Negotiated Negotiate(const abi::fuse_init_in& offer, const Wishes& wishes) {
       std::min(wishes.congestion_threshold, wishes.max_background);
   reply.time_gran = wishes.time_gran;
 
-  uint32_t max_write = std::max(wishes.max_write, kMinMaxWrite);
+  // Before 7.5 the reply has no room for it, and the kernel takes a page.
+  uint32_t max_write = dialect.minor < 5
+                           ? kMinMaxWrite
+                           : std::max(wishes.max_write, kMinMaxWrite);
   const uint32_t page = wishes.page_size;
   uint32_t pages = (max_write + page - 1) / page;
   if (dialect.Has(abi::FUSE_MAX_PAGES)) {

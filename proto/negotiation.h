@@ -37,6 +37,8 @@ struct Wishes {
   uint32_t max_write = 1 << 20;  // bytes of data in one WRITE
   uint32_t max_readahead = ~0u;  // bytes; the kernel's offer is the limit
   uint32_t page_size = 4096;     // bytes; the kernel counts max_pages in it
+  // The newest minor to agree on, 1 .. 45.
+  uint32_t max_minor = abi::FUSE_KERNEL_MINOR_VERSION;
   uint16_t max_background = 64;  // requests in flight on nobody's behalf
   uint16_t congestion_threshold = 48;
   uint32_t time_gran = 1;  // nanoseconds
@@ -54,6 +56,7 @@ enum class Verdict : uint8_t {
   kNotImplemented,  // this core does not
   kNotWanted,       // the filesystem did not ask
   kExcluded,        // another wish excludes it
+  kTooNew,          // it came after the minor that was agreed
 };
 
 // A sentence fragment: "the kernel does not offer it".

@@ -30,6 +30,21 @@ TEST(Negotiate, TakesTheLowerMinor) {
   EXPECT_EQ(Agree(Offer(45, 0), {}).reply.major, 7u);
 }
 
+TEST(Negotiate, GrantsNothingNewerThanTheAgreedMinor) {
+  Wishes wishes;
+  wishes.capabilities = kEverything;
+  wishes.max_minor = 21;
+  Negotiated terms = Agree(Offer(45, kEverything), wishes);
+  EXPECT_EQ(terms.dialect.minor, 21u);
+  EXPECT_EQ(terms.dialect.kernel_minor, 45u);
+  EXPECT_TRUE(terms.Has(abi::FUSE_DO_READDIRPLUS));
+  EXPECT_EQ(terms.VerdictOf(abi::FUSE_ASYNC_DIO), Verdict::kTooNew);
+  EXPECT_EQ(terms.VerdictOf(abi::FUSE_PASSTHROUGH), Verdict::kTooNew);
+  EXPECT_EQ(terms.reply.flags2, 0u);
+  wishes.max_minor = 4;
+  EXPECT_EQ(Agree(Offer(45, kEverything), wishes).max_transfer(), 4096u);
+}
+
 TEST(Negotiate, AnswersOtherMajorsAsTheProtocolSays) {
   abi::fuse_init_in offer = Offer(1, kEverything);
   offer.major = 8;

@@ -66,7 +66,33 @@ void Serve(FileSystem& fs, Slot& slot, Call call) {
   }
 }
 
+// What the core does of its own operations, beside answering, is to call these.
+constexpr std::string_view CoreCallback(uint32_t opcode) {
+  switch (opcode) {
+    case abi::FUSE_INIT:
+      return "Init";
+    case abi::FUSE_FORGET:
+    case abi::FUSE_BATCH_FORGET:
+      return "Forget";
+    case abi::FUSE_DESTROY:
+      return "Destroy";
+  }
+  return "";
+}
+
 }  // namespace
+
+std::string_view CallbackOf(uint32_t opcode) {
+  switch (opcode) {
+#define BAREFUSE_CASE(CONSTANT, Type, ...)                   \
+  case abi::CONSTANT:                                        \
+    return CoreOperation<proto::Type> ? CoreCallback(opcode) \
+                                      : std::string_view(#Type);
+    BAREFUSE_OPERATIONS(BAREFUSE_CASE)
+#undef BAREFUSE_CASE
+  }
+  return "";
+}
 
 Dispatcher::Outcome Dispatcher::Dispatch(Slot* slot, proto::Bytes bytes) {
   SlotPool& pool = *slot->pool;

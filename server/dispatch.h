@@ -3,12 +3,17 @@
 #define BAREFUSE_SERVER_DISPATCH_H_
 
 #include <memory>
+#include <string_view>
 
 #include "proto/message.h"
 #include "server/file_system.h"
 #include "server/slot.h"
 
 namespace barefuse {
+
+// The function of FileSystem that serves an operation ("Lookup"), or nothing
+// where the core serves it itself.
+std::string_view CallbackOf(uint32_t opcode);
 
 // Decodes one message into its slot and calls the filesystem. Any number of
 // threads, each with slots of its own.

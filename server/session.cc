@@ -39,6 +39,10 @@ absl::Status Check(const SessionOptions& options) {
   if (options.max_write < 4096 || options.max_write > 1 << 20) {
     return absl::InvalidArgumentError("max_write must be 4096 .. 1048576");
   }
+  if (options.max_minor < 1 ||
+      options.max_minor > abi::FUSE_KERNEL_MINOR_VERSION) {
+    return absl::InvalidArgumentError("max_minor must be 1 .. 45");
+  }
   if (options.backing_depth > 1) {
     return absl::InvalidArgumentError("the backing depth must be 0 or 1");
   }
@@ -149,6 +153,7 @@ absl::StatusOr<proto::Negotiated> Session::Handshake(const Device& device) {
       file_system_->WantedCapabilities() | abi::FUSE_ABORT_ERROR;
   wishes.max_write = options_.max_write;
   wishes.page_size = static_cast<uint32_t>(sysconf(_SC_PAGESIZE));
+  wishes.max_minor = options_.max_minor;
   wishes.max_readahead = options_.max_readahead;
   wishes.max_background = options_.max_background;
   wishes.congestion_threshold =

@@ -44,6 +44,9 @@ struct SessionOptions {
   uint32_t slots_per_worker = 16;
 
   // What INIT asks for, beside FileSystem::WantedCapabilities().
+  // The newest minor version to speak, 1 .. 45. Lower than the newest only to
+  // test what an older one does.
+  uint32_t max_minor = abi::FUSE_KERNEL_MINOR_VERSION;
   uint32_t max_write = 1 << 20;  // bytes, 4 KiB .. 1 MiB
   uint32_t max_readahead = ~0u;  // bytes
   uint16_t max_background = 64;  // requests

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <sstream>
+#include <string>
 #include <string_view>
 
 #include "tests/testing/kernel_test.h"
@@ -19,15 +23,64 @@ namespace {
 
 bool g_can_mount = false;
 
-// Exits as `child` does; other children that end meanwhile are collected.
-[[noreturn]] void ExitLike(pid_t child) {
-  for (;;) {
-    int status = 0;
-    pid_t ended = waitpid(-1, &status, 0);
-    if (ended < 0 && errno != EINTR) _exit(1);
-    if (ended != child) continue;
-    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+// Whether a process is on its way out: dumping core, or a zombie whose threads
+// have not all ended.
+bool IsDying(pid_t process) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("State:\tZ") || line == "CoreDumping:\t1") return true;
   }
+  return false;
+}
+
+// Ends the FUSE connections that are mounted in this namespace. A test that
+// dies takes its servers along; its threads that wait for them would wait for
+// ever, and the connection with them, since it is held by the process that
+// cannot end.
+void AbortConnections() {
+  constexpr char kControl[] = "/sys/fs/fuse/connections";
+  mount("none", kControl, "fusectl", 0, nullptr);
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    if (line.find(" - fuse") == line.npos) continue;
+    std::istringstream columns(line);
+    std::string id, parent, device;
+    columns >> id >> parent >> device;
+    const std::string minor = device.substr(device.find(':') + 1);
+    std::ofstream(kControl + ("/" + minor) + "/abort") << "1";
+  }
+}
+
+[[noreturn]] void ExitWith(int status) {
+  _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+// Exits as `child` does. Others that end meanwhile are collected. Sees to it
+// that a child which is killed, or told to end, does end.
+[[noreturn]] void Guard(pid_t child) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGCHLD);
+  sigaddset(&signals, SIGTERM);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  for (;;) {
+    constexpr timespec kTick = {1, 0};
+    const int signal = sigtimedwait(&signals, nullptr, &kTick);
+    int status = 0;
+    for (pid_t ended; (ended = waitpid(-1, &status, WNOHANG)) > 0;) {
+      if (ended == child) ExitWith(status);
+    }
+    if (signal == SIGTERM) kill(child, SIGKILL);
+    if (signal == SIGTERM || IsDying(child)) AbortConnections();
+  }
+}
+
+[[noreturn]] void ExitLike(pid_t child) {
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) _exit(1);
+  }
+  ExitWith(status);
 }
 
 // Puts the rest of the program into a mount and a process namespace. The
@@ -39,7 +92,7 @@ bool EnterNamespaces() {
   for (int level = 0; level < 2; ++level) {
     pid_t child = fork();
     if (child < 0) return false;
-    if (child > 0) ExitLike(child);
+    if (child > 0) level == 0 ? ExitLike(child) : Guard(child);
     if (level == 0) {
       // Whoever started the test may be killed, at a timeout for instance.
       prctl(PR_SET_PDEATHSIG, SIGKILL);
