@@ -56,13 +56,6 @@ class Collection {
     golden.bytes = reply.Bytes();
     return golden;
   }
-  void Notification(const std::string& name, uint32_t code,
-                    const ReplyBuilder& notification) {
-    Golden& golden = Add(name + ".notification", GoldenKind::kNotification);
-    golden.opcode = code;
-    golden.bytes = notification.Bytes();
-  }
-
   std::map<std::string, Golden> Take() { return std::move(all_); }
 
  private:
@@ -82,21 +75,8 @@ void At(Golden& golden, uint32_t minor, uint64_t flags = 0) {
   golden.dialect.flags = flags;
 }
 
-// Of mounts on block devices, of virtio-fs and of character devices.
+// Of virtio-fs and of character devices.
 void AddOtherCarriers(Collection& all) {
-  all.Because("only mounts on a block device get it.");
-  all.Request(
-      "bmap",
-      MessageBuilder(abi::FUSE_BMAP, 2).Struct(abi::fuse_bmap_in{7, 4096, 0}));
-  all.Reply("bmap", abi::FUSE_BMAP,
-            ReplyBuilder().Struct(abi::fuse_bmap_out{1234}));
-  all.Request("destroy", MessageBuilder(abi::FUSE_DESTROY, 0));
-  all.Reply("destroy", abi::FUSE_DESTROY, ReplyBuilder());
-  all.Request(
-      "syncfs",
-      MessageBuilder(abi::FUSE_SYNCFS, 1).Struct(abi::fuse_syncfs_in{}));
-  all.Reply("syncfs", abi::FUSE_SYNCFS, ReplyBuilder());
-
   all.Because("only virtio-fs with DAX has it.");
   all.Request("setupmapping", MessageBuilder(abi::FUSE_SETUPMAPPING, 3)
                                   .Struct(abi::fuse_setupmapping_in{
@@ -121,52 +101,6 @@ void AddOtherCarriers(Collection& all) {
   cuse.dev_major = 240;
   all.Reply("cuse_init", abi::CUSE_INIT,
             ReplyBuilder().Struct(cuse).Raw({"DEVNAME=odd\0", 12}));
-}
-
-void AddNotifications(Collection& all) {
-  all.Because("it answers a notification.");
-  abi::fuse_notify_retrieve_in retrieved{};
-  retrieved.offset = 4096;
-  retrieved.size = 5;
-  all.Request("notify_reply", MessageBuilder(abi::FUSE_NOTIFY_REPLY, 2, 9)
-                                  .Struct(retrieved)
-                                  .Raw("pages"));
-  all.Because("a notification.");
-  auto notify = [](uint32_t code) {
-    return ReplyBuilder(static_cast<int32_t>(code), 0);
-  };
-  all.Notification("poll", abi::FUSE_NOTIFY_POLL,
-                   notify(abi::FUSE_NOTIFY_POLL)
-                       .Struct(abi::fuse_notify_poll_wakeup_out{0x1234}));
-  all.Notification("inval_inode", abi::FUSE_NOTIFY_INVAL_INODE,
-                   notify(abi::FUSE_NOTIFY_INVAL_INODE)
-                       .Struct(abi::fuse_notify_inval_inode_out{2, -1, 0}));
-  all.Notification(
-      "inval_entry", abi::FUSE_NOTIFY_INVAL_ENTRY,
-      notify(abi::FUSE_NOTIFY_INVAL_ENTRY)
-          .Struct(abi::fuse_notify_inval_entry_out{1, 4, abi::FUSE_EXPIRE_ONLY})
-          .Raw({"name\0", 5}));
-  all.Notification("store", abi::FUSE_NOTIFY_STORE,
-                   notify(abi::FUSE_NOTIFY_STORE)
-                       .Struct(abi::fuse_notify_store_out{2, 8192, 4, 0})
-                       .Raw("data"));
-  all.Notification(
-      "retrieve", abi::FUSE_NOTIFY_RETRIEVE,
-      notify(abi::FUSE_NOTIFY_RETRIEVE)
-          .Struct(abi::fuse_notify_retrieve_out{9, 2, 4096, 5, 0}));
-  all.Notification("delete", abi::FUSE_NOTIFY_DELETE,
-                   notify(abi::FUSE_NOTIFY_DELETE)
-                       .Struct(abi::fuse_notify_delete_out{1, 2, 4, 0})
-                       .Raw({"name\0", 5}));
-  all.Notification("resend", abi::FUSE_NOTIFY_RESEND,
-                   notify(abi::FUSE_NOTIFY_RESEND));
-  all.Notification("inc_epoch", abi::FUSE_NOTIFY_INC_EPOCH,
-                   notify(abi::FUSE_NOTIFY_INC_EPOCH));
-  all.Notification("prune", abi::FUSE_NOTIFY_PRUNE,
-                   notify(abi::FUSE_NOTIFY_PRUNE)
-                       .Struct(abi::fuse_notify_prune_out{2, 0, 0})
-                       .Struct(uint64_t{5})
-                       .Struct(uint64_t{6}));
 }
 
 // The sizes of older minors.
@@ -310,7 +244,6 @@ void AddOtherForms(Collection& all) {
 std::map<std::string, Golden> MessagesByHand() {
   Collection all;
   AddOtherCarriers(all);
-  AddNotifications(all);
   AddOldVersions(all);
   AddOtherForms(all);
   return all.Take();

@@ -151,8 +151,9 @@ TEST_F(ProgramTest, WritesWhatItCounted) {
 }
 
 TEST_F(ProgramTest, MountOptionsArriveInTheMountTable) {
-  const pid_t daemon =
-      Daemon({"-o", "ro,noatime,fsname=a\\,b,subtype=test,allow_other"});
+  const pid_t daemon = Daemon(
+      {"-o",
+       "ro,noatime,fsname=a\\,b,subtype=test,allow_other,max_read=65536"});
   std::istringstream mounts(ReadFile("/proc/self/mounts"));
   std::string line, found;
   while (std::getline(mounts, line)) {
@@ -160,7 +161,8 @@ TEST_F(ProgramTest, MountOptionsArriveInTheMountTable) {
   }
   EXPECT_TRUE(found.starts_with("a,b " + mnt_ + " fuse.test ro,")) << found;
   for (const char* option :
-       {"nosuid", "nodev", "noatime", "default_permissions", "allow_other"}) {
+       {"nosuid", "nodev", "noatime", "default_permissions", "allow_other",
+        "max_read=65536"}) {
     EXPECT_NE(found.find(option), found.npos) << option << " in " << found;
   }
   ASSERT_EQ(umount(mnt_.c_str()), 0);

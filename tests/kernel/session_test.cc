@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "server/backing_file.h"
 #include "tests/testing/files.h"
 
 namespace barefuse {
@@ -260,6 +261,67 @@ TEST_F(SessionTest, WorkersCloneTheDeviceOrShareIt) {
   auto session = Mounted({.workers = 3, .clone_device = false});
   EXPECT_FALSE(session->cloned());
   EXPECT_EQ(Look("x"), 0);
+}
+
+// Something else stands where the device was when the workers want clones.
+class HidesTheDevice : public AnyName {
+ public:
+  void Init(Connection&) override {
+    testing::Check(
+        mount("/dev/null", "/dev/fuse", nullptr, MS_BIND, nullptr) == 0,
+        "mount over /dev/fuse");
+  }
+};
+
+TEST_F(SessionTest, WorkersShareTheDeviceWhereCloningIsRefused) {
+  SessionOptions options;
+  options.workers = 3;
+  options.log = lines_.Sink();
+  auto session = Session::Mount(std::make_shared<HidesTheDevice>(), mountpoint_,
+                                std::move(options));
+  ASSERT_EQ(umount("/dev/fuse"), 0);
+  ASSERT_TRUE(session.ok()) << session.status();
+  EXPECT_FALSE((*session)->cloned());
+  EXPECT_EQ((*session)->workers(), 3u);
+  EXPECT_TRUE(lines_.Contain("cannot clone the FUSE device")) << lines_.text();
+  EXPECT_TRUE(lines_.Contain("the workers share one descriptor"));
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(Look("x"), 0);
+}
+
+class WantsPassthrough : public AnyName {
+  uint64_t WantedCapabilities() const override {
+    return AnyName::WantedCapabilities() | abi::FUSE_PASSTHROUGH;
+  }
+};
+
+TEST_F(SessionTest, BackingFilesAreOpenedAndClosed) {
+  auto mounted =
+      Session::Mount(std::make_shared<WantsPassthrough>(), mountpoint_, {});
+  ASSERT_TRUE(mounted.ok()) << mounted.status();
+  std::unique_ptr<Session> session = *std::move(mounted);
+  testing::WriteFile(dir_ / "file", "x");
+  UniqueFd fd(open((dir_ / "file").c_str(), O_PATH | O_CLOEXEC));
+  absl::StatusOr<BackingFile> backing =
+      session->connection().OpenBacking(fd.get());
+  ASSERT_TRUE(backing.ok()) << backing.status();
+  EXPECT_GT(backing->id(), 0);
+  absl::StatusOr<BackingFile> again =
+      session->connection().OpenBacking(fd.get());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_NE(again->id(), backing->id());
+  // Only regular files will do.
+  UniqueFd directory(open(dir_.path().c_str(), O_PATH | O_CLOEXEC));
+  EXPECT_FALSE(session->connection().OpenBacking(directory.get()).ok());
+  EXPECT_FALSE(session->connection().OpenBacking(-1).ok());
+
+  EXPECT_EQ(session->statistics().backing_opens, 2u);
+  BackingFile moved = *std::move(again);
+  again = absl::CancelledError();
+  EXPECT_EQ(session->statistics().backing_closes, 0u);
+  backing = absl::CancelledError();
+  EXPECT_EQ(session->statistics().backing_closes, 1u);
+  // One that outlives its session has nothing left to close.
+  session.reset();
 }
 
 TEST_F(SessionTest, StartFailuresAreSentences) {
