@@ -43,7 +43,11 @@ class Connection {
   // filesystems want SharedBacking, which keeps one per inode.
   absl::StatusOr<BackingFile> OpenBacking(int fd);
 
-  void Log(LogLevel level, std::string_view line) const { log_(level, line); }
+  void Log(LogLevel level, std::string_view line) const {
+    if (!quiet_.load(std::memory_order_relaxed)) log_(level, line);
+  }
+  // Nothing is logged any more: what the sink needs may go.
+  void BeQuiet() { quiet_.store(true, std::memory_order_relaxed); }
   // Whether requests and replies are to be logged.
   bool debug() const { return debug_; }
   // Where messages are shown, or empty.
@@ -79,6 +83,7 @@ class Connection {
   std::shared_ptr<const Device> device_ ABSL_GUARDED_BY(mutex_);
   const proto::Negotiated terms_;
   LogSink log_;
+  std::atomic<bool> quiet_{false};
   const bool debug_;
   const MessageTap tap_;
   std::atomic<uint64_t> dropped_replies_{0};

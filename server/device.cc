@@ -95,6 +95,11 @@ absl::Status Device::CloseBacking(int32_t backing_id) const {
   return absl::OkStatus();
 }
 
+void Device::Cut() const {
+  UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (null) dup3(null.get(), fd_.get(), O_CLOEXEC);
+}
+
 absl::StatusOr<size_t> Device::Read(std::span<std::byte> buffer,
                                     absl::Duration timeout) const {
   const absl::Time deadline = absl::Now() + timeout;

@@ -38,6 +38,10 @@ class Device {
   // Gives an id back. Files that are open with it go on.
   absl::Status CloseBacking(int32_t backing_id) const;
 
+  // Lets go of the connection without giving the descriptor's number free: it
+  // is /dev/null from now on, for whoever still uses it.
+  void Cut() const;
+
   // Reads one request, waiting at most `timeout`. Gives its size in bytes.
   absl::StatusOr<size_t> Read(std::span<std::byte> buffer,
                               absl::Duration timeout) const;

@@ -104,6 +104,7 @@ Dispatcher::Outcome Dispatcher::Dispatch(Slot* slot, proto::Bytes bytes) {
   const uint32_t opcode = slot->request.header.opcode;
   const size_t place = proto::OperationIndex(opcode);
   pool.counters().operations[place].requests.Add(1);
+  pool.SetServing(opcode);
   if (connection.debug()) LogRequest(*slot, connection);
   slot->state.store(Slot::State::kHandling, std::memory_order_relaxed);
   switch (opcode) {

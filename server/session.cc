@@ -1,19 +1,20 @@
 #include "server/session.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "proto/decode_reply.h"
 #include "proto/decode_request.h"
 #include "proto/describe.h"
-#include "server/dev_uring_transport.h"
 #include "server/errno_status.h"
 
 namespace barefuse {
@@ -68,9 +69,7 @@ void LogTerms(const proto::Negotiated& terms, const LogSink& log, bool debug) {
 
 Session::Session(std::shared_ptr<FileSystem> file_system,
                  SessionOptions options)
-    : file_system_(std::move(file_system)),
-      options_(std::move(options)),
-      dispatcher_(file_system_) {}
+    : file_system_(std::move(file_system)), options_(std::move(options)) {}
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Mount(
     std::shared_ptr<FileSystem> file_system, const std::string& mountpoint,
@@ -85,8 +84,6 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Mount(
 }
 
 absl::Status Session::Start(const std::string& mountpoint) {
-  done_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!done_fd_) return ErrnoStatus(errno, "cannot make an eventfd");
   absl::StatusOr<Device> device = Device::Open();
   if (!device.ok()) return device.status();
   device_ = std::make_shared<const Device>(*std::move(device));
@@ -102,10 +99,17 @@ absl::Status Session::Start(const std::string& mountpoint) {
                                              options_.debug, options_.tap);
   file_system_->Init(*connection_);
 
+  if (absl::Status status = AddWorkers(); !status.ok()) return status;
+  return workers_->Start();
+}
+
+absl::Status Session::AddWorkers() {
   const uint32_t count =
       options_.workers != 0 ? options_.workers : DefaultWorkers();
-  relay_.emplace(count,
-                 [this](size_t worker) { workers_[worker]->pool->Nudge(); });
+  absl::StatusOr<std::shared_ptr<WorkerGroup>> workers = WorkerGroup::Create(
+      file_system_, connection_, count, options_.slots_per_worker);
+  if (!workers.ok()) return workers.status();
+  workers_ = *std::move(workers);
   cloned_ = options_.clone_device && count > 1;
   for (uint32_t i = 0; i < count; ++i) {
     std::shared_ptr<const Device> own = device_;
@@ -121,25 +125,8 @@ absl::Status Session::Start(const std::string& mountpoint) {
         cloned_ = false;
       }
     }
-    if (absl::Status status = AddWorker(std::move(own)); !status.ok()) {
+    if (absl::Status status = workers_->Add(std::move(own)); !status.ok()) {
       return status;
-    }
-  }
-  return StartWorkers();
-}
-
-absl::Status Session::StartWorkers() {
-  for (auto& worker : workers_) {
-    {
-      absl::MutexLock lock(&mutex_);
-      ++running_;
-    }
-    absl::Status status =
-        worker->thread.Start([this, w = worker.get()] { RunWorker(*w); });
-    if (!status.ok()) {
-      absl::MutexLock lock(&mutex_);
-      --running_;
-      return status;  // the destructor ends those that run
     }
   }
   return absl::OkStatus();
@@ -217,121 +204,72 @@ absl::StatusOr<proto::Negotiated> Session::Handshake(const Device& device) {
   }
 }
 
-absl::Status Session::AddWorker(std::shared_ptr<const Device> device) {
-  absl::StatusOr<SlotPool*> pool =
-      SlotPool::Create(connection_, options_.slots_per_worker,
-                       connection_->terms().max_transfer());
-  if (!pool.ok()) return pool.status();
-  auto worker = std::make_unique<Worker>();
-  worker->pool = *pool;
-  worker->counters = (*pool)->shared_counters();
-  absl::StatusOr<std::unique_ptr<Transport>> transport =
-      DevUringTransport::Create(std::move(device), *pool, &*relay_,
-                                workers_.size());
-  if (!transport.ok()) {
-    (*pool)->Close();
-    return transport.status();
-  }
-  worker->transport = *std::move(transport);
-  workers_.push_back(std::move(worker));
-  return absl::OkStatus();
-}
-
-void Session::RunWorker(Worker& worker) {
-  worker.pool->BindToThread();
-  StopReason reason = worker.transport->Run(dispatcher_, stop_workers_);
-  worker.pool->Unbind();
-  {
-    absl::MutexLock lock(&mutex_);
-    // Stopping workers is how any end is carried to the others, so what they
-    // say of it counts only where nobody has said better.
-    if (!reason_.has_value() || (reason_->kind == StopReason::Kind::kStopped &&
-                                 reason.kind == StopReason::Kind::kFailed)) {
-      reason_ = std::move(reason);
-    }
-  }
-  StopWorkers();
-  SignalDone();
-  absl::MutexLock lock(&mutex_);
-  --running_;
-}
-
-void Session::StopWorkers() {
-  if (stop_workers_.exchange(true, std::memory_order_acq_rel)) return;
-  for (auto& worker : workers_) worker->pool->Wake();
-}
-
-void Session::SignalDone() {
-  uint64_t one = 1;
-  [[maybe_unused]] ssize_t n = write(done_fd_.get(), &one, sizeof one);
-}
-
-void Session::Stop() {
-  absl::MutexLock lock(&mutex_);
-  if (stop_requested_) return;
-  stop_requested_ = true;
-  SignalDone();
-}
+void Session::Stop() { workers_->RequestEnd(); }
 
 StopReason Session::Wait() {
-  {
-    absl::MutexLock lock(&mutex_);
-    auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return stop_requested_ || reason_.has_value();
-    };
-    mutex_.Await(absl::Condition(&ended));
-  }
+  workers_->AwaitEnd();
   Teardown();
-  absl::MutexLock lock(&mutex_);
-  return reason_.value_or(StopReason{});
+  return reason_;
 }
 
 void Session::Teardown() {
   absl::MutexLock wait_lock(&wait_mutex_);
   if (std::exchange(torn_down_, true)) return;
-  bool served = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    served = running_ != 0 && !reason_.has_value();
-    if (served) reason_ = StopReason{StopReason::Kind::kStopped, ""};
-  }
-  // While the workers still serve, so that the kernel can write back and ask
-  // what it has to. Where they do not, it would ask for ever: the connection
-  // has to go first then.
+  const absl::Time deadline = absl::Now() + options_.stop_timeout;
   Thread sync;
-  if (served) {
-    SyncMount(&sync);
-    Unmount();
-  }
-  StopWorkers();
-  // All threads before any pool: the one that ends first wakes the others.
-  for (auto& worker : workers_) worker->thread.Join();
-  uint32_t orphans = 0;
-  for (auto& worker : workers_) {
-    worker->transport.reset();
-    orphans += worker->pool->Close();
-    worker->pool = nullptr;
-  }
-  if (orphans != 0) {
-    options_.log(LogLevel::kWarning,
-                 absl::StrCat(orphans, " requests were never answered"));
+  if (workers_ != nullptr) {
+    // While the workers still serve, so that the kernel can write back and ask
+    // what it has to. Where they do not, it would ask for ever: the connection
+    // has to go first then.
+    if (workers_->ClaimEnd({StopReason::Kind::kStopped, ""})) {
+      SyncMount(&sync, deadline);
+      Unmount();
+    }
+    EndWorkers(deadline);
   }
   if (connection_ != nullptr) connection_->Disconnect();
   device_.reset();
   sync.Join();  // the connection's end has ended it
   Unmount();
+  if (connection_ != nullptr) connection_->BeQuiet();
+}
+
+void Session::EndWorkers(absl::Time deadline) {
+  workers_->Stop();
+  // However much of the time the kernel took to write back.
+  constexpr absl::Duration kLeast = absl::Milliseconds(500);
+  const bool ended =
+      workers_->AwaitThreads(std::max(deadline - absl::Now(), kLeast));
+  std::vector<std::string> left;
+  if (!ended) {
+    // A handler may wait for an answer from its own mount.
+    connection_->Disconnect();
+    workers_->CutDevices();
+    if (!workers_->AwaitThreads(kLeast)) left = workers_->Abandon();
+  }
+  reason_ = workers_->reason();
+  if (!left.empty()) {
+    absl::StrAppend(&reason_.detail, reason_.detail.empty() ? "" : "; ",
+                    left.size(), " of ", workers_->size(),
+                    " workers left behind in a handler that did not return: ",
+                    absl::StrJoin(left, ", "));
+    options_.log(LogLevel::kError, reason_.detail);
+  }
+  if (const uint32_t unanswered = workers_->unanswered(); unanswered != 0) {
+    options_.log(LogLevel::kWarning,
+                 absl::StrCat(unanswered, " requests were never answered"));
+  }
 }
 
 // Lets the kernel write back what it holds, which a detached mount with open
 // files would never do. Bounded in time: a filesystem may not answer.
-void Session::SyncMount(Thread* thread) {
-  constexpr absl::Duration kMost = absl::Seconds(5);
+void Session::SyncMount(Thread* thread, absl::Time deadline) {
   auto synced = std::make_shared<absl::Notification>();
   absl::Status started = thread->Start([path = mount_->mountpoint(), synced] {
     SyncFilesystem(path);
     synced->Notify();
   });
-  if (started.ok() && !synced->WaitForNotificationWithTimeout(kMost)) {
+  if (started.ok() && !synced->WaitForNotificationWithDeadline(deadline)) {
     options_.log(LogLevel::kWarning,
                  "the filesystem took too long to write back; what it has not "
                  "taken by now is lost");
@@ -346,13 +284,13 @@ void Session::Unmount() {
 }
 
 Session::~Session() {
-  Stop();
+  if (workers_ != nullptr) workers_->RequestEnd();
   Teardown();
 }
 
 Statistics Session::statistics() const {
   Statistics sum;
-  for (const auto& worker : workers_) worker->counters->AddTo(&sum);
+  workers_->AddTo(&sum);
   sum.dropped_replies = connection_->dropped_replies();
   const Connection::BackingCounters& backing = *connection_->backing_counters();
   sum.backing_opens = backing.opens.load(std::memory_order_relaxed);

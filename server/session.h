@@ -9,7 +9,6 @@
 #ifndef BAREFUSE_SERVER_SESSION_H_
 #define BAREFUSE_SERVER_SESSION_H_
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -19,13 +18,14 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "server/file_system.h"
 #include "server/log.h"
 #include "server/mount.h"
 #include "server/statistics.h"
 #include "server/thread.h"
 #include "server/transport.h"
-#include "server/wake_relay.h"
+#include "server/worker_group.h"
 
 namespace barefuse {
 
@@ -55,6 +55,11 @@ struct SessionOptions {
   // can be stacked above this one. The kernel is told depth + 1.
   uint32_t backing_depth = 0;
 
+  // How long the end may take while handlers are still busy. The time is for
+  // writing back, then for handlers to return; what has not returned by then is
+  // left behind.
+  absl::Duration stop_timeout = absl::Seconds(5);
+
   LogSink log = LogToStderr;
   bool debug = false;        // log every request and reply
   MessageTap tap = nullptr;  // sees every message, those of INIT too
@@ -80,63 +85,48 @@ class Session {
 
   // Blocks until the session ends: by Stop, by an unmount from outside, by an
   // abort or a failure. Then everything is unmounted and every thread of the
-  // session has ended. Not from a handler. May be called again, and gives the
-  // same again.
+  // session has ended, but for those whose handlers have not returned within
+  // stop_timeout: their connection is cut, the reason's detail names what they
+  // were doing, and they, the filesystem and what they hold live on until they
+  // return. Not from a handler. May be called again, and gives the same again.
   StopReason Wait();
 
   // Becomes readable (poll(2)) once the session has been stopped or has begun
   // to end by itself: Wait then has only handlers that still run to wait for.
   // For event loops; do not read it. Valid as long as the session.
-  int done_fd() const { return done_fd_.get(); }
+  int done_fd() const { return workers_->end_fd(); }
 
   // Any thread, at any time.
   Statistics statistics() const;
   const proto::Negotiated& terms() const { return connection_->terms(); }
   Connection& connection() { return *connection_; }
-  uint32_t workers() const { return static_cast<uint32_t>(workers_.size()); }
+  uint32_t workers() const { return workers_->size(); }
   // Whether the workers read through clones of the device.
   bool cloned() const { return cloned_; }
 
  private:
-  struct Worker {
-    SlotPool* pool = nullptr;
-    std::unique_ptr<Transport> transport;
-    std::shared_ptr<const WorkerCounters> counters;
-    Thread thread;
-  };
-
   Session(std::shared_ptr<FileSystem> file_system, SessionOptions options);
 
   absl::Status Start(const std::string& mountpoint);
   absl::StatusOr<proto::Negotiated> Handshake(const Device& device);
-  absl::Status AddWorker(std::shared_ptr<const Device> device);
-  absl::Status StartWorkers();
-  void RunWorker(Worker& worker);
-  void StopWorkers();
-  void SignalDone();
+  absl::Status AddWorkers();
   void Teardown();
-  void SyncMount(Thread* thread);
+  void EndWorkers(absl::Time deadline);
+  void SyncMount(Thread* thread, absl::Time deadline);
   void Unmount();
 
   std::shared_ptr<FileSystem> file_system_;
   const SessionOptions options_;
-  Dispatcher dispatcher_;
-  UniqueFd done_fd_;
   std::shared_ptr<const Device> device_;
   std::shared_ptr<Connection> connection_;
   std::optional<class Mount> mount_;
-  std::optional<WakeRelay> relay_;
-  std::vector<std::unique_ptr<Worker>> workers_;
+  std::shared_ptr<WorkerGroup> workers_;
   bool cloned_ = false;
 
-  std::atomic<bool> stop_workers_{false};
-  absl::Mutex mutex_;
-  bool stop_requested_ ABSL_GUARDED_BY(mutex_) = false;
-  uint32_t running_ ABSL_GUARDED_BY(mutex_) = 0;
-  // The first reason that a worker gave.
-  std::optional<StopReason> reason_ ABSL_GUARDED_BY(mutex_);
-  bool torn_down_ ABSL_GUARDED_BY(wait_mutex_) = false;
   absl::Mutex wait_mutex_;
+  bool torn_down_ ABSL_GUARDED_BY(wait_mutex_) = false;
+  // Set with torn_down_, and never changed afterwards.
+  StopReason reason_;
 };
 
 }  // namespace barefuse

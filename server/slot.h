@@ -91,6 +91,11 @@ class SlotPool {
   // The reply in `slot` is complete. Called by whoever owns the slot in
   // kHandling.
   void Finish(Slot* slot);
+  // The opcode of the request that the worker took last.
+  uint32_t serving() const { return serving_.load(std::memory_order_relaxed); }
+  void SetServing(uint32_t opcode) {
+    serving_.store(opcode, std::memory_order_relaxed);
+  }
   // Wakes the worker.
   void Wake();
   // Wakes the worker to poll anew.
@@ -102,9 +107,7 @@ class SlotPool {
 
   Connection& connection() { return *connection_; }
   WorkerCounters& counters() { return *counters_; }
-  std::shared_ptr<const WorkerCounters> shared_counters() const {
-    return counters_;
-  }
+  std::shared_ptr<WorkerCounters> shared_counters() const { return counters_; }
   Slot& slot(uint32_t index) { return slots_[index]; }
   uint32_t size() const { return static_cast<uint32_t>(slots_.size()); }
 
@@ -128,6 +131,7 @@ class SlotPool {
   // Finished by others, the latest first.
   std::atomic<Slot*> foreign_{nullptr};
 
+  std::atomic<uint32_t> serving_{0};
   std::atomic<bool> nudged_{false};
   std::atomic<bool> bound_{false};
   pthread_t owner_{};

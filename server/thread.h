@@ -14,7 +14,7 @@
 namespace barefuse {
 
 // std::thread reports a failure to start by throwing, which this library does
-// not do. Must be joined before it goes. Not movable.
+// not do. Must be joined or detached before it goes. Not movable.
 class Thread {
  public:
   Thread() = default;
@@ -29,6 +29,11 @@ class Thread {
     owned.release();  // the thread's
     started_ = true;
     return absl::OkStatus();
+  }
+
+  // Lets it run on alone. What it uses must keep itself alive.
+  void Detach() {
+    if (std::exchange(started_, false)) pthread_detach(thread_);
   }
 
   // Does nothing where Start failed or was not called.

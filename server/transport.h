@@ -19,7 +19,8 @@ struct StopReason {
     kFailed,     // something that should work did not: `detail` says what
   };
   Kind kind = Kind::kStopped;
-  std::string detail;  // a sentence for kFailed, otherwise empty
+  // A sentence for kFailed; otherwise empty, but where handlers did not return.
+  std::string detail;
 };
 
 // "unmounted" and the like.
