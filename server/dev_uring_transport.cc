@@ -7,9 +7,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "absl/strings/str_cat.h"
-#include "proto/decode_reply.h"
-#include "proto/describe.h"
 #include "server/errno_status.h"
 
 namespace barefuse {
@@ -46,39 +43,7 @@ absl::Status RingError(int error) {
   }
 }
 
-// What was made of the answer by a reader of replies, who sees faults of ours.
-void LogReply(const Slot& slot, const Connection& connection) {
-  proto::ReplyMessage reply;
-  proto::DecodeError error = proto::DecodeReply(
-      slot.head.bytes(), slot.data, proto::WhatIsAsked(slot.request),
-      connection.dialect(), &reply);
-  char line[512];
-  connection.Log(LogLevel::kDebug,
-                 proto::DescribeReply(slot.request.header.opcode, reply, line));
-  if (!error.ok()) {
-    const std::string_view fault = proto::FaultText(error.fault);
-    connection.Log(LogLevel::kError,
-                   absl::StrCat("the reply to request ", reply.header.unique,
-                                " is malformed: ",
-                                absl::string_view(fault.data(), fault.size())));
-  }
-}
-
 }  // namespace
-
-std::string_view StopKindText(StopReason::Kind kind) {
-  switch (kind) {
-    case StopReason::Kind::kStopped:
-      return "stopped";
-    case StopReason::Kind::kUnmounted:
-      return "unmounted";
-    case StopReason::Kind::kAborted:
-      return "aborted";
-    case StopReason::Kind::kFailed:
-      return "failed";
-  }
-  return "?";
-}
 
 absl::StatusOr<std::unique_ptr<DevUringTransport>> DevUringTransport::Create(
     std::shared_ptr<const Device> device, SlotPool* pool, WakeRelay* relay,
@@ -110,7 +75,7 @@ StopReason DevUringTransport::Run(Dispatcher& dispatcher,
   if (int error = -io_uring_register(static_cast<unsigned>(ring_.ring_fd),
                                      IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
       error > 0) {
-    Fail(error, "cannot enable io_uring");
+    reason_ = Failure(error, "cannot enable io_uring");
   } else {
     ArmWake();
   }
@@ -180,7 +145,7 @@ bool DevUringTransport::SubmitAndWait() {
       result == -EBUSY) {
     return true;
   }
-  Fail(-result, "cannot wait for requests");
+  reason_ = Failure(-result, "cannot wait for requests");
   return false;
 }
 
@@ -248,127 +213,43 @@ void DevUringTransport::Handle(const io_uring_cqe& cqe,
 }
 
 void DevUringTransport::OnRead(Slot* slot, int result, Dispatcher& dispatcher) {
-  if (result > 0) {
-    failed_reads_ = 0;
-    relay_->PassOn(device_->fd());
-    proto::Bytes message =
-        slot->request_buffer.first(static_cast<size_t>(result));
-    if (const MessageTap& tap = pool_->connection().tap()) {
-      tap(Direction::kFromKernel, message, {});
-    }
-    if (dispatcher.Dispatch(slot, message) == Dispatcher::Outcome::kDone) {
-      pool_->Free(slot);
+  if (result <= 0) {
+    pool_->Free(slot);
+    if (auto end = read_errors_.Judge(-result, pool_->connection())) {
+      reason_ = std::move(end);
     }
     return;
   }
-  pool_->Free(slot);
-  OnReadError(-result);
-}
-
-void DevUringTransport::OnReadError(int error) {
-  constexpr int kMostFailures = 100;
-  switch (error) {
-    case EAGAIN:     // another worker was faster
-    case EINTR:      // a signal
-    case ENOENT:     // the request was taken back before it was read
-    case ECANCELED:  // by ourselves
-      return;
-    case ENODEV:
-      reason_ = {StopReason::Kind::kUnmounted, ""};
-      return;
-    case ECONNABORTED:
-      reason_ = {StopReason::Kind::kAborted, ""};
-      return;
-    case ENOMEM:
-    case EFAULT:
-      // No page was to be had for the request, which the kernel has answered
-      // with an error. The next may have better luck.
-      if (++failed_reads_ < kMostFailures) {
-        return pool_->connection().Log(LogLevel::kWarning,
-                                       "no memory to read a request into");
-      }
-      [[fallthrough]];
-    default:
-      return Fail(error, "cannot read from the FUSE device");
+  read_errors_.Clear();
+  relay_->PassOn(device_->fd());
+  const proto::Bytes message =
+      slot->request_buffer.first(static_cast<size_t>(result));
+  NoteRequest(pool_->connection(), message);
+  if (dispatcher.Dispatch(slot, message) == Dispatcher::Outcome::kDone) {
+    pool_->Free(slot);
   }
 }
 
 void DevUringTransport::SendFinished() {
-  Slot* slot = pool_->TakeFinished();
-  while (slot != nullptr) {
+  for (Slot* slot = pool_->TakeFinished(); slot != nullptr;) {
     Slot* next = slot->next;
-    CountReply(*slot);
-    if (const MessageTap& tap = pool_->connection().tap()) {
-      tap(Direction::kToKernel, slot->head.bytes(), slot->data);
-    }
+    NoteReply(slot);
     Send(slot);
     slot = next;
   }
 }
 
 void DevUringTransport::Send(Slot* slot) {
-  std::span<const std::byte> head = slot->head.bytes();
-  auto part = [](std::span<const std::byte> bytes) {
-    return iovec{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  };
-  slot->parts[0] = part(head);
-  slot->parts[1] = part(slot->data);
   io_uring_sqe* sqe = Sqe();
-  io_uring_prep_writev(sqe, device_->fd(), slot->parts,
-                       slot->data.empty() ? 1 : 2, 0);
+  io_uring_prep_writev(sqe, device_->fd(), slot->parts, PartsOf(*slot), 0);
   io_uring_sqe_set_data64(sqe, Pack(Tag::kReply, slot->index));
   ++sending_;
 }
 
-void DevUringTransport::CountReply(const Slot& slot) {
-  const abi::fuse_in_header& request = slot.request.header;
-  WorkerCounters& counters = pool_->counters();
-  Connection& connection = pool_->connection();
-  const int32_t error = slot.head.header().error;
-  if (const proto::Operation* operation =
-          proto::FindOperation(request.opcode)) {
-    if (error != 0) {
-      counters.operations[proto::OperationIndex(operation->opcode)].errors.Add(
-          1);
-    }
-    if (error == 0 && request.opcode == abi::FUSE_READ) {
-      counters.read_bytes.Add(slot.data.size());
-    }
-    if (error == 0 && request.opcode == abi::FUSE_WRITE) {
-      if (const auto* write =
-              std::get_if<proto::Write>(&slot.request.operation)) {
-        counters.written_bytes.Add(write->size);
-      }
-    }
-  }
-  if (connection.debug()) LogReply(slot, connection);
-}
-
 void DevUringTransport::OnReply(Slot* slot, int result) {
   --sending_;
-  if (result < 0) {
-    pool_->counters().refused_replies.Add(1);
-    pool_->connection().Log(
-        LogLevel::kWarning,
-        absl::StrCat("the kernel refused the reply to request ",
-                     slot->request.header.unique, " (opcode ",
-                     slot->request.header.opcode,
-                     "): ", std::strerror(-result)));
-    // EINVAL can leave the request waiting for a better answer. ENOENT means
-    // that nobody waits any more.
-    if (result == -EINVAL && !slot->refused) {
-      slot->refused = true;
-      slot->data = {};
-      slot->head.FinishError(slot->request.header.unique, EIO);
-      return Send(slot);
-    }
-  }
+  if (result < 0 && AnswerRefusal(slot, -result)) return Send(slot);
   pool_->Free(slot);
-}
-
-void DevUringTransport::Fail(int error, std::string_view what) {
-  reason_ = {StopReason::Kind::kFailed,
-             std::string(ErrnoStatus(error, what).message())};
 }
 
 }  // namespace barefuse

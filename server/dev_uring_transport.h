@@ -31,6 +31,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/device.h"
+#include "server/device_io.h"
 #include "server/transport.h"
 #include "server/wake_relay.h"
 
@@ -72,9 +73,7 @@ class DevUringTransport : public Transport {
   void SendFinished();
   void Send(Slot* slot);
   void OnRead(Slot* slot, int result, Dispatcher& dispatcher);
-  void OnReadError(int error);
   void OnReply(Slot* slot, int result);
-  void CountReply(const Slot& slot);
   void Handle(const io_uring_cqe& cqe, Dispatcher& dispatcher);
   void HandleCompletions(Dispatcher& dispatcher);
   void Drain(Dispatcher& dispatcher);
@@ -82,7 +81,6 @@ class DevUringTransport : public Transport {
   void Cancel(uint64_t data);
   // Submits what is prepared and waits for what comes next.
   bool SubmitAndWait();
-  void Fail(int error, std::string_view what);
 
   std::shared_ptr<const Device> device_;
   SlotPool* pool_;
@@ -93,10 +91,10 @@ class DevUringTransport : public Transport {
   uint64_t wake_count_ = 0;    // where the eventfd is read to
   bool reading_ = false;       // a POLL and READ are under way,
   uint32_t reading_slot_ = 0;  // for this slot
-  int failed_reads_ = 0;       // in a row
   bool wake_armed_ = false;    // the eventfd is being read
   bool draining_ = false;
   uint32_t sending_ = 0;  // WRITEVs under way
+  ReadErrors read_errors_;
   std::optional<StopReason> reason_;
 };
 

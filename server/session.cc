@@ -100,14 +100,22 @@ absl::Status Session::Start(const std::string& mountpoint) {
   file_system_->Init(*connection_);
 
   if (absl::Status status = AddWorkers(); !status.ok()) return status;
+  if (options_.debug) {
+    options_.log(LogLevel::kDebug,
+                 absl::StrCat(workers_->size(), " workers, transport ",
+                              ToAbsl(TransportText(transport())),
+                              cloned_ ? ", each with a device of its own"
+                                      : ", on one device"));
+  }
   return workers_->Start();
 }
 
 absl::Status Session::AddWorkers() {
   const uint32_t count =
       options_.workers != 0 ? options_.workers : DefaultWorkers();
-  absl::StatusOr<std::shared_ptr<WorkerGroup>> workers = WorkerGroup::Create(
-      file_system_, connection_, count, options_.slots_per_worker);
+  absl::StatusOr<std::shared_ptr<WorkerGroup>> workers =
+      WorkerGroup::Create(file_system_, connection_, options_.transport, count,
+                          options_.slots_per_worker);
   if (!workers.ok()) return workers.status();
   workers_ = *std::move(workers);
   cloned_ = options_.clone_device && count > 1;

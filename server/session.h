@@ -35,6 +35,8 @@ struct SessionOptions {
   // Threads that serve requests, each with a ring of its own. 0 is the
   // default: twice the cores, between 2 and 8, since handlers may block.
   uint32_t workers = 0;
+  // kAuto says so in the log where it cannot have io_uring.
+  TransportKind transport = TransportKind::kAuto;
   // Whether each worker reads through its own clone of the device. Where a
   // clone is refused they share one, which is slower with many clients.
   bool clone_device = true;
@@ -101,6 +103,8 @@ class Session {
   const proto::Negotiated& terms() const { return connection_->terms(); }
   Connection& connection() { return *connection_; }
   uint32_t workers() const { return workers_->size(); }
+  // How they read, never kAuto.
+  TransportKind transport() const { return workers_->transport(); }
   // Whether the workers read through clones of the device.
   bool cloned() const { return cloned_; }
 

@@ -76,6 +76,7 @@ class SlotPool {
   void Unbind();
   // Whether Nudge was called since.
   bool TakeNudge() { return nudged_.exchange(false); }
+  bool has_free() const { return !free_.empty(); }
   // A free slot, now kReading, or nullptr where all are taken.
   Slot* TakeFree();
   void Free(Slot* slot);

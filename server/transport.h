@@ -10,6 +10,16 @@
 
 namespace barefuse {
 
+// How requests are read.
+enum class TransportKind {
+  kAuto,      // kDevUring, or kDev where io_uring is not to be had
+  kDevUring,  // /dev/fuse through io_uring
+  kDev,       // /dev/fuse by read(2) and writev(2)
+};
+
+// "dev-uring" and the like.
+std::string_view TransportText(TransportKind kind);
+
 // Why a session, or a worker of it, came to its end.
 struct StopReason {
   enum class Kind {

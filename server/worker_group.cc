@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "proto/operations.h"
+#include "server/dev_transport.h"
 #include "server/dev_uring_transport.h"
 #include "server/errno_status.h"
 
@@ -14,9 +16,11 @@ namespace barefuse {
 
 absl::StatusOr<std::shared_ptr<WorkerGroup>> WorkerGroup::Create(
     std::shared_ptr<FileSystem> file_system,
-    std::shared_ptr<Connection> connection, uint32_t workers, uint32_t slots) {
-  std::shared_ptr<WorkerGroup> group(new WorkerGroup(
-      std::move(file_system), std::move(connection), workers, slots));
+    std::shared_ptr<Connection> connection, TransportKind transport,
+    uint32_t workers, uint32_t slots) {
+  std::shared_ptr<WorkerGroup> group(
+      new WorkerGroup(std::move(file_system), std::move(connection), transport,
+                      workers, slots));
   group->end_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!group->end_fd_) return ErrnoStatus(errno, "cannot make an eventfd");
   return group;
@@ -24,8 +28,10 @@ absl::StatusOr<std::shared_ptr<WorkerGroup>> WorkerGroup::Create(
 
 WorkerGroup::WorkerGroup(std::shared_ptr<FileSystem> file_system,
                          std::shared_ptr<Connection> connection,
-                         uint32_t workers, uint32_t slots)
+                         TransportKind transport, uint32_t workers,
+                         uint32_t slots)
     : connection_(std::move(connection)),
+      transport_(transport),
       slots_(slots),
       dispatcher_(std::move(file_system)),
       relay_(workers, [this](size_t worker) {
@@ -38,7 +44,7 @@ absl::Status WorkerGroup::Add(std::shared_ptr<const Device> device) {
       connection_, slots_, connection_->terms().max_transfer());
   if (!pool.ok()) return pool.status();
   absl::StatusOr<std::unique_ptr<Transport>> transport =
-      DevUringTransport::Create(device, *pool, &relay_, workers_.size());
+      MakeTransport(device, *pool);
   if (!transport.ok()) {
     (*pool)->Close();
     return transport.status();
@@ -50,6 +56,24 @@ absl::Status WorkerGroup::Add(std::shared_ptr<const Device> device) {
   worker->pool = *pool;
   workers_.push_back(std::move(worker));
   return absl::OkStatus();
+}
+
+// The first worker decides what kAuto is, so that all have the same.
+absl::StatusOr<std::unique_ptr<Transport>> WorkerGroup::MakeTransport(
+    const std::shared_ptr<const Device>& device, SlotPool* pool) {
+  if (transport_ != TransportKind::kDev) {
+    absl::StatusOr<std::unique_ptr<Transport>> transport =
+        DevUringTransport::Create(device, pool, &relay_, workers_.size());
+    if (transport.ok() || transport_ == TransportKind::kDevUring) {
+      transport_ = TransportKind::kDevUring;
+      return transport;
+    }
+    connection_->Log(LogLevel::kInfo,
+                     absl::StrCat(transport.status().message(),
+                                  "; using plain read and write instead"));
+    transport_ = TransportKind::kDev;
+  }
+  return std::make_unique<DevTransport>(device, pool);
 }
 
 absl::Status WorkerGroup::Start() {

@@ -35,7 +35,8 @@ class WorkerGroup : public std::enable_shared_from_this<WorkerGroup> {
   // For `workers` workers, each with `slots` slots.
   static absl::StatusOr<std::shared_ptr<WorkerGroup>> Create(
       std::shared_ptr<FileSystem> file_system,
-      std::shared_ptr<Connection> connection, uint32_t workers, uint32_t slots);
+      std::shared_ptr<Connection> connection, TransportKind transport,
+      uint32_t workers, uint32_t slots);
 
   ~WorkerGroup() { Stop(); }
   WorkerGroup(const WorkerGroup&) = delete;
@@ -75,6 +76,8 @@ class WorkerGroup : public std::enable_shared_from_this<WorkerGroup> {
   // Requests that nobody has answered, of workers that have ended.
   uint32_t unanswered() const;
   void AddTo(Statistics* sum) const;
+  // kAuto until the first worker is added.
+  TransportKind transport() const { return transport_; }
   uint32_t size() const { return static_cast<uint32_t>(workers_.size()); }
 
  private:
@@ -89,12 +92,15 @@ class WorkerGroup : public std::enable_shared_from_this<WorkerGroup> {
   };
 
   WorkerGroup(std::shared_ptr<FileSystem> file_system,
-              std::shared_ptr<Connection> connection, uint32_t workers,
-              uint32_t slots);
+              std::shared_ptr<Connection> connection, TransportKind transport,
+              uint32_t workers, uint32_t slots);
+  absl::StatusOr<std::unique_ptr<Transport>> MakeTransport(
+      const std::shared_ptr<const Device>& device, SlotPool* pool);
   void Run(Worker& worker);
   void SignalEnd();
 
   const std::shared_ptr<Connection> connection_;
+  TransportKind transport_;
   const uint32_t slots_;
   Dispatcher dispatcher_;
   WakeRelay relay_;

@@ -57,6 +57,10 @@ TEST(PassthroughCommand, TakesEveryOption) {
   EXPECT_FALSE(Parsed({"--noclone-fd"}).session.clone_device);
   EXPECT_EQ(Parsed({"--backing-depth", "1"}).session.backing_depth, 1u);
   EXPECT_EQ(Parsed({"--stats", "x"}).stats_file, "x");
+  EXPECT_EQ(Parsed({}).session.transport, TransportKind::kAuto);
+  EXPECT_EQ(Parsed({"--transport=dev"}).session.transport, TransportKind::kDev);
+  EXPECT_EQ(Parsed({"-o", "transport=dev-uring"}).session.transport,
+            TransportKind::kDevUring);
   EXPECT_EQ(Parsed({"-o", "fsname=y"}).session.mount.fsname, "y");
 }
 
@@ -102,6 +106,8 @@ TEST(PassthroughCommand, NamesMistakes) {
   EXPECT_EQ(Complaint({"a", "b", "-o"}), "option -o needs a value");
   EXPECT_EQ(Complaint({"--backing-depth=2", "a", "b"}),
             "--backing-depth: \"2\" is not a number from 0 to 1");
+  EXPECT_EQ(Complaint({"--transport=tcp", "a", "b"}),
+            "--transport: \"tcp\" is not auto, dev-uring or dev");
   for (const char* wrong : {"nan", "inf", "-1", "1x", ""}) {
     EXPECT_NE(Complaint({"--timeout", wrong, "a", "b"}).find("not a number"),
               std::string::npos)

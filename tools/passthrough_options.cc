@@ -45,6 +45,9 @@ Threads
       --single           one thread
       --clone-fd         each thread reads its own device (default)
       --noclone-fd       all threads share one
+      --transport NAME   dev-uring: read the device through io_uring
+                         dev: by plain system calls
+                         auto: the first that is to be had (default)
 
   -h, --help             show this
   -V, --version          show the version
@@ -65,6 +68,7 @@ enum Long : int {
   kSingle,
   kCloneFd,
   kNoCloneFd,
+  kTransport,
 };
 
 constexpr option kLongOptions[] = {
@@ -81,6 +85,7 @@ constexpr option kLongOptions[] = {
     {"single", no_argument, nullptr, kSingle},
     {"clone-fd", no_argument, nullptr, kCloneFd},
     {"noclone-fd", no_argument, nullptr, kNoCloneFd},
+    {"transport", required_argument, nullptr, kTransport},
     {nullptr, 0, nullptr, 0},
 };
 
@@ -104,6 +109,17 @@ absl::Status ParseNumber(std::string_view option, std::string_view text,
 
 absl::string_view ToAbsl(std::string_view text) {
   return {text.data(), text.size()};
+}
+
+absl::Status ParseTransport(std::string_view name, TransportKind* kind) {
+  for (TransportKind known :
+       {TransportKind::kAuto, TransportKind::kDevUring, TransportKind::kDev}) {
+    if (name != TransportText(known)) continue;
+    *kind = known;
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--transport: \"", ToAbsl(name), "\" is not auto, dev-uring or dev"));
 }
 
 // One of the options above, with its value.
@@ -150,6 +166,8 @@ absl::Status Apply(int option, std::string_view value,
     case kNoCloneFd:
       command->session.clone_device = false;
       break;
+    case kTransport:
+      return ParseTransport(value, &command->session.transport);
   }
   return absl::OkStatus();
 }

@@ -2,10 +2,15 @@
 // the mistakes that they make.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -171,9 +176,12 @@ TEST_F(ProgramTest, MountOptionsArriveInTheMountTable) {
 
 TEST_F(ProgramTest, OtherModesServeTheSameContent) {
   const std::vector<std::vector<std::string>> modes = {
-      {"--nopassthrough"}, {"--nocache"},       {"--direct-io"},
-      {"--single"},        {"--noclone-fd"},    {"--clone-fd"},
-      {"--timeout=5"},     {"--num-threads=3"}, {"--backing-depth=1"}};
+      {"--nopassthrough"},      {"--nocache"},
+      {"--direct-io"},          {"--single"},
+      {"--noclone-fd"},         {"--clone-fd"},
+      {"--timeout=5"},          {"--num-threads=3"},
+      {"--backing-depth=1"},    {"--transport=dev"},
+      {"--transport=dev-uring"}};
   for (const std::vector<std::string>& mode : modes) {
     const pid_t daemon = Daemon(mode);
     EXPECT_EQ(ReadFile(mnt_ + "/file"), "content") << mode[0];
@@ -192,6 +200,41 @@ TEST_F(ProgramTest, StartsWithoutStandardDescriptors) {
   EXPECT_EQ(ReadFile(mnt_ + "/file"), "content");
   ASSERT_EQ(umount(mnt_.c_str()), 0);
   EXPECT_EQ(WaitFor(Children().at(0)), 0);
+}
+
+// Makes io_uring_setup(2) fail as a container's filter does.
+void ForbidIoUring() {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {std::size(filter), filter};
+  testing::Check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0,
+                 "seccomp");
+}
+
+TEST_F(ProgramTest, DoesWithoutIoUringWhereItIsForbidden) {
+  Ended ended = RunToEnd(Command({}), ForbidIoUring);
+  EXPECT_EQ(ended.status, 0);
+  EXPECT_EQ(ended.err,
+            "barefuse: io_uring is forbidden here (kernel.io_uring_disabled, "
+            "or a seccomp filter); using plain read and write instead\n");
+  EXPECT_EQ(ReadFile(mnt_ + "/file"), "content");
+  WriteFile(mnt_ + "/new", "text");
+  EXPECT_EQ(ReadFile(source_ + "/new"), "text");
+  ASSERT_EQ(umount(mnt_.c_str()), 0);
+  EXPECT_EQ(WaitFor(Children().at(0)), 0);
+
+  // Who asks for it by name does not get something else.
+  ended = RunToEnd(Command({"--transport=dev-uring"}), ForbidIoUring);
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_EQ(ended.err,
+            "barefuse: io_uring is forbidden here (kernel.io_uring_disabled, "
+            "or a seccomp filter)\n");
+  ExpectNothingLeft();
 }
 
 TEST_F(ProgramTest, AnIgnoredHangupIsIgnored) {

@@ -6,11 +6,13 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <future>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <tuple>
 
 #include "server/session.h"
 #include "tests/testing/files.h"
@@ -60,11 +62,17 @@ int Look(const std::string& path) {
   return stat(path.c_str(), &info) == 0 ? 0 : errno;
 }
 
-class WakeupTest : public ::testing::TestWithParam<bool> {
+// The transport, and whether each worker has a clone of the device.
+using Way = std::tuple<TransportKind, bool>;
+
+class WakeupTest : public ::testing::TestWithParam<Way> {
  protected:
   std::unique_ptr<Session> Mounted() {
-    auto session = Session::Mount(fs_, mountpoint_,
-                                  {.workers = 2, .clone_device = GetParam()});
+    auto session =
+        Session::Mount(fs_, mountpoint_,
+                       {.workers = 2,
+                        .transport = std::get<TransportKind>(GetParam()),
+                        .clone_device = std::get<bool>(GetParam())});
     EXPECT_TRUE(session.ok()) << session.status();
     return session.ok() ? *std::move(session) : nullptr;
   }
@@ -160,7 +168,10 @@ TEST_P(WakeupTest, ARequestWaitsForNoOtherRequestsHandler) {
 // others are held.
 TEST_P(WakeupTest, ReadingGoesOnWithTheLastSlot) {
   auto session =
-      Session::Mount(fs_, mountpoint_, {.workers = 1, .slots_per_worker = 2});
+      Session::Mount(fs_, mountpoint_,
+                     {.workers = 1,
+                      .transport = std::get<TransportKind>(GetParam()),
+                      .slots_per_worker = 2});
   ASSERT_TRUE(session.ok()) << session.status();
   auto slow = std::async(std::launch::async,
                          [&] { return Look(mountpoint_ + "/slow"); });
@@ -186,10 +197,16 @@ TEST_P(WakeupTest, AnUnmountReachesEveryWorker) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, WakeupTest, ::testing::Bool(),
-                         [](const auto& device) {
-                           return device.param ? "Cloned" : "Shared";
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Ways, WakeupTest,
+    ::testing::Combine(::testing::Values(TransportKind::kDevUring,
+                                         TransportKind::kDev),
+                       ::testing::Bool()),
+    [](const auto& way) {
+      std::string name(TransportText(std::get<TransportKind>(way.param)));
+      name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
+      return name + (std::get<bool>(way.param) ? "Cloned" : "Shared");
+    });
 
 }  // namespace
 }  // namespace barefuse
