@@ -54,9 +54,10 @@ class Reader {
     items = WireArray<T>(payload_.Take(uint64_t{count} * sizeof(T)));
   }
   void Extensions(proto::Extensions& extensions) {
-    size_t size = extension_length_;
-    if (size == 0 && !dialect_.HasExtensionLength() &&
-        dialect_.Has(abi::FUSE_SECURITY_CTX)) {
+    size_t size = 0;
+    if (dialect_.HasExtensionLength()) {
+      size = extension_length_;
+    } else if (dialect_.Has(abi::FUSE_SECURITY_CTX)) {
       size = payload_.left();
     }
     if (size > payload_.left()) return payload_.Fail(Fault::kBadExtension);

@@ -247,6 +247,21 @@ TEST(DecodeRequest, ChecksThatExtensionsFit) {
   ExpectFault(mkdir, Fault::kBadExtension, 50);
 }
 
+TEST(DecodeRequest, TakesTheLengthOfExtensionsForPaddingBeforeItCame) {
+  MessageBuilder mkdir(abi::FUSE_MKDIR);
+  mkdir.Struct(abi::fuse_mkdir_in{0755, 022})
+      .Name("d")
+      .Struct(abi::fuse_secctx_header{8, 0});
+  mkdir.header().total_extlen = 1;
+  Dialect old;
+  old.minor = old.kernel_minor = 37;
+  ExpectFault(mkdir, Fault::kTrailingBytes, 50, old);
+  // What follows the name is the security context, whatever the field says.
+  old.flags = abi::FUSE_SECURITY_CTX;
+  mkdir.header().total_extlen = 77;
+  EXPECT_EQ(Decoded<Mkdir>(mkdir.Bytes(), old).extensions.bytes.size(), 8u);
+}
+
 TEST(DecodeRequest, ServesThreeSpansFromDifferentPlaces) {
   abi::fuse_write_in in{};
   in.size = 2;
