@@ -6,7 +6,8 @@
 
 #include "proto/field_json.h"
 #include "proto/field_text.h"
-#include "proto/fields.h"
+#include "proto/reply_fields.h"
+#include "proto/request_fields.h"
 #include "proto/text.h"
 
 namespace barefuse::proto {

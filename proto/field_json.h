@@ -1,4 +1,4 @@
-// A visitor of fields (proto/fields.h) that writes JSON members.
+// A visitor of fields (proto/request_fields.h) that writes JSON members.
 #ifndef BAREFUSE_PROTO_FIELD_JSON_H_
 #define BAREFUSE_PROTO_FIELD_JSON_H_
 

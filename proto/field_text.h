@@ -1,4 +1,4 @@
-// A visitor of fields (proto/fields.h) that writes " key=value".
+// A visitor of fields (proto/request_fields.h) that writes " key=value".
 #ifndef BAREFUSE_PROTO_FIELD_TEXT_H_
 #define BAREFUSE_PROTO_FIELD_TEXT_H_
 

@@ -6,10 +6,9 @@
 namespace barefuse::proto {
 namespace {
 
-// Not implemented are: what changes layouts or promises that the core does
-// not keep yet (locks, ACLs, shared DAX mappings, ring transport, id mapping,
-// extensions of creating requests), and what only has a meaning in transports
-// that are not here.
+// Refused is what the core does not do: it has no splice, no ring transport, no
+// mappings of DAX windows; it sends no RESEND and does not look for requests
+// that come twice; and it does not tell ids that are missing from ids.
 // clang-format off
 constexpr Capability kCapabilities[] = {
     {abi::FUSE_ASYNC_READ, "FUSE_ASYNC_READ", 6, true},
@@ -44,9 +43,9 @@ constexpr Capability kCapabilities[] = {
     {abi::FUSE_SETXATTR_EXT, "FUSE_SETXATTR_EXT", 33, true},
     {abi::FUSE_INIT_EXT, "FUSE_INIT_EXT", 36, true},
     {abi::FUSE_INIT_RESERVED, "FUSE_INIT_RESERVED", 36, false},
-    {abi::FUSE_SECURITY_CTX, "FUSE_SECURITY_CTX", 36, false},
+    {abi::FUSE_SECURITY_CTX, "FUSE_SECURITY_CTX", 36, true},
     {abi::FUSE_HAS_INODE_DAX, "FUSE_HAS_INODE_DAX", 36, false},
-    {abi::FUSE_CREATE_SUPP_GROUP, "FUSE_CREATE_SUPP_GROUP", 38, false},
+    {abi::FUSE_CREATE_SUPP_GROUP, "FUSE_CREATE_SUPP_GROUP", 38, true},
     {abi::FUSE_HAS_EXPIRE_ONLY, "FUSE_HAS_EXPIRE_ONLY", 38, true},
     {abi::FUSE_DIRECT_IO_ALLOW_MMAP, "FUSE_DIRECT_IO_ALLOW_MMAP", 39, true},
     {abi::FUSE_PASSTHROUGH, "FUSE_PASSTHROUGH", 40, true},

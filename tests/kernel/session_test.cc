@@ -324,6 +324,40 @@ TEST_F(SessionTest, BackingFilesAreOpenedAndClosed) {
   session.reset();
 }
 
+// Takes what creating requests carry behind their names.
+class TakesExtensions : public AnyName {
+ public:
+  uint64_t WantedCapabilities() const override {
+    return AnyName::WantedCapabilities() | abi::FUSE_SECURITY_CTX |
+           abi::FUSE_CREATE_SUPP_GROUP;
+  }
+  void Lookup(const LookupRequest&, EntryReply reply) override {
+    std::move(reply).Error(ENOENT);
+  }
+  void Mkdir(const MkdirRequest& request, EntryReply reply) override {
+    name = request->name;
+    size = request->extensions.bytes.size();
+    std::move(reply).Error(EDQUOT);
+  }
+  std::string name;
+  size_t size = 0;
+};
+
+TEST_F(SessionTest, ExtensionsOfCreationsArrive) {
+  auto file_system = std::make_shared<TakesExtensions>();
+  auto session = Session::Mount(file_system, mountpoint_, {.workers = 1});
+  ASSERT_TRUE(session.ok()) << session.status();
+  if (!(*session)->terms().Has(abi::FUSE_SECURITY_CTX)) {
+    GTEST_SKIP() << "the kernel does not offer FUSE_SECURITY_CTX";
+  }
+  EXPECT_EQ(mkdir((mountpoint_ + "/dir").c_str(), 0755), -1);
+  EXPECT_EQ(errno, EDQUOT);
+  session->reset();
+  EXPECT_EQ(file_system->name, "dir");
+  // At least the header that says how many contexts there are.
+  EXPECT_GE(file_system->size, sizeof(abi::fuse_secctx_header));
+}
+
 TEST_F(SessionTest, StartFailuresAreSentences) {
   auto fails = [&](const std::string& mountpoint, SessionOptions options = {}) {
     auto session = Session::Mount(std::make_shared<AnyName>(), mountpoint,
