@@ -250,8 +250,10 @@ void Session::EndWorkers(absl::Time deadline) {
       workers_->AwaitThreads(std::max(deadline - absl::Now(), kLeast));
   std::vector<std::string> left;
   if (!ended) {
-    // A handler may wait for an answer from its own mount.
+    // A handler may wait for an answer from its own mount, which the end of the
+    // connection gives it. Ours is the descriptor that was mounted.
     connection_->Disconnect();
+    device_.reset();
     workers_->CutDevices();
     if (!workers_->AwaitThreads(kLeast)) left = workers_->Abandon();
   }

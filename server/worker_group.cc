@@ -95,6 +95,7 @@ void WorkerGroup::Run(Worker& worker) {
   StopReason reason = worker.transport->Run(dispatcher_, stop_);
   worker.pool->Unbind();
   SlotPool* pool;
+  std::shared_ptr<const Device> device;
   {
     absl::MutexLock lock(&mutex_);
     // Stopping workers is how any end is carried to the others, so what they
@@ -103,12 +104,14 @@ void WorkerGroup::Run(Worker& worker) {
                                  reason.kind == StopReason::Kind::kFailed)) {
       reason_ = std::move(reason);
     }
+    // From here on nobody else reaches what is about to go.
     pool = std::exchange(worker.pool, nullptr);
+    device = std::move(worker.device);
   }
   Stop();
   SignalEnd();
   worker.transport.reset();
-  worker.device.reset();
+  device.reset();
   const uint32_t unanswered = pool->Close();
   absl::MutexLock lock(&mutex_);
   unanswered_ += unanswered;

@@ -1,5 +1,6 @@
 // Handlers that do not return hold nobody up for long.
 #include <errno.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -22,7 +23,7 @@ using barefuse::testing::TempDir;
 constexpr auto kLost = std::chrono::seconds(20);
 
 // A lookup of "stuck" does not return until it is let go; one of "itself" looks
-// at the mount that it serves.
+// at the mount that it serves until nobody answers.
 class Sticky : public FileSystem {
  public:
   explicit Sticky(std::string mountpoint)
@@ -42,13 +43,12 @@ class Sticky : public FileSystem {
       changed_.notify_all();
       changed_.wait(lock, [this] { return free_; });
     } else if (request->name == "itself") {
-      struct stat info;
       {
         std::lock_guard<std::mutex> lock(mutex_);
         ++stuck_;
         changed_.notify_all();
       }
-      stat((mountpoint_ + "/other").c_str(), &info);
+      UseMount();
     }
     std::move(reply).Error(ENOENT);
   }
@@ -63,8 +63,23 @@ class Sticky : public FileSystem {
     changed_.notify_all();
   }
 
+  // Opens the mount's directory, so that it can be asked after it is detached.
+  void OpenMount() {
+    directory_.reset(
+        open(mountpoint_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+
  private:
+  // Asks for names as long as somebody answers.
+  void UseMount() {
+    struct stat info;
+    do {
+      fstatat(directory_.get(), "other", &info, 0);
+    } while (errno == ENOENT);
+  }
+
   const std::string mountpoint_;
+  UniqueFd directory_;
   std::mutex mutex_;
   std::condition_variable changed_;
   int stuck_ = 0;
@@ -82,6 +97,7 @@ class StuckHandlerTest : public ::testing::Test {
         {.workers = workers, .stop_timeout = absl::Milliseconds(300)});
     ASSERT_TRUE(session.ok()) << session.status();
     session_ = *std::move(session);
+    fs_->OpenMount();
   }
   std::future<int> Look(const std::string& name) {
     return std::async(std::launch::async, [path = mountpoint_ + "/" + name] {
@@ -156,6 +172,21 @@ TEST_F(StuckHandlerTest, OneThatWaitsForItsOwnMountIsFreed) {
   EXPECT_EQ(reason.kind, StopReason::Kind::kStopped);
   EXPECT_EQ(reason.detail, "");
   EXPECT_NE(look.get(), 0);
+}
+
+// Also where other workers, and with them other descriptors of the connection,
+// have come to their end before.
+TEST_F(StuckHandlerTest, IsFreedWhicheverWorkerItIs) {
+  for (int trial = 0; trial < 8; ++trial) {
+    fs_ = std::make_shared<Sticky>(mountpoint_);
+    Mount(4);
+    auto look = Look("itself");
+    fs_->AwaitStuck(1);
+    session_->Stop();
+    EXPECT_EQ(WaitAtMost().detail, "");
+    EXPECT_NE(look.get(), 0);
+    session_.reset();
+  }
 }
 
 TEST_F(StuckHandlerTest, HoldsUpNoUnmountFromOutside) {
