@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "proto/negotiation.h"
+#include "proto/requests.h"
 #include "server/device.h"
 #include "server/log.h"
 #include "server/message_tap.h"
@@ -44,14 +45,23 @@ class Connection {
   absl::StatusOr<BackingFile> OpenBacking(int fd);
 
   void Log(LogLevel level, std::string_view line) const {
-    if (!quiet_.load(std::memory_order_relaxed)) log_(level, line);
+    absl::ReaderMutexLock lock(&observers_mutex_);
+    if (!quiet_) log_(level, line);
   }
-  // Nothing is logged any more: what the sink needs may go.
-  void BeQuiet() { quiet_.store(true, std::memory_order_relaxed); }
+  // Shows a message to whoever looks.
+  void Tap(Direction direction, proto::Bytes head, proto::Bytes data) const {
+    if (!tap_) return;
+    absl::ReaderMutexLock lock(&observers_mutex_);
+    if (!quiet_) tap_(direction, head, data);
+  }
+  // Waits until log and tap are in nobody's hands; they are not called from
+  // then on, and what they need may go.
+  void BeQuiet() {
+    absl::MutexLock lock(&observers_mutex_);
+    quiet_ = true;
+  }
   // Whether requests and replies are to be logged.
   bool debug() const { return debug_; }
-  // Where messages are shown, or empty.
-  const MessageTap& tap() const { return tap_; }
 
   // Lets the device go at the end of the session. Replies and backing files
   // that are still about find nobody there, and do not keep the mount alive.
@@ -83,7 +93,8 @@ class Connection {
   std::shared_ptr<const Device> device_ ABSL_GUARDED_BY(mutex_);
   const proto::Negotiated terms_;
   LogSink log_;
-  std::atomic<bool> quiet_{false};
+  mutable absl::Mutex observers_mutex_;
+  bool quiet_ ABSL_GUARDED_BY(observers_mutex_) = false;
   const bool debug_;
   const MessageTap tap_;
   std::atomic<uint64_t> dropped_replies_{0};

@@ -95,9 +95,9 @@ absl::Status Device::CloseBacking(int32_t backing_id) const {
   return absl::OkStatus();
 }
 
-void Device::Cut() const {
-  UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (null) dup3(null.get(), fd_.get(), O_CLOEXEC);
+absl::Status Device::Cut(int null) const {
+  if (dup3(null, fd_.get(), O_CLOEXEC) >= 0) return absl::OkStatus();
+  return ErrnoStatus(errno, "cannot let go of the FUSE device");
 }
 
 absl::StatusOr<size_t> Device::Read(std::span<std::byte> buffer,

@@ -39,8 +39,9 @@ class Device {
   absl::Status CloseBacking(int32_t backing_id) const;
 
   // Lets go of the connection without giving the descriptor's number free: it
-  // is /dev/null from now on, for whoever still uses it.
-  void Cut() const;
+  // is what `null`, a descriptor of /dev/null, is from now on, for whoever
+  // still uses it. Takes no further descriptor.
+  absl::Status Cut(int null) const;
 
   // Reads one request, waiting at most `timeout`. Gives its size in bytes.
   absl::StatusOr<size_t> Read(std::span<std::byte> buffer,

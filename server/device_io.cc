@@ -71,18 +71,14 @@ std::string_view StopKindText(StopReason::Kind kind) {
 }
 
 void NoteRequest(const Connection& connection, proto::Bytes message) {
-  if (const MessageTap& tap = connection.tap()) {
-    tap(Direction::kFromKernel, message, {});
-  }
+  connection.Tap(Direction::kFromKernel, message, {});
 }
 
 void NoteReply(Slot* slot) {
   const Connection& connection = slot->pool->connection();
   CountReply(*slot);
   if (connection.debug()) LogReply(*slot, connection);
-  if (const MessageTap& tap = connection.tap()) {
-    tap(Direction::kToKernel, slot->head.bytes(), slot->data);
-  }
+  connection.Tap(Direction::kToKernel, slot->head.bytes(), slot->data);
   auto part = [](std::span<const std::byte> bytes) {
     return iovec{const_cast<std::byte*>(bytes.data()), bytes.size()};
   };
@@ -91,12 +87,18 @@ void NoteReply(Slot* slot) {
 }
 
 bool AnswerRefusal(Slot* slot, int error) {
+  // The kernel does not wait for these: it may have unmounted meanwhile.
+  const uint32_t opcode = slot->request.header.opcode;
+  if (error == ENOENT &&
+      (opcode == abi::FUSE_RELEASE || opcode == abi::FUSE_RELEASEDIR)) {
+    return false;
+  }
   slot->pool->counters().refused_replies.Add(1);
   slot->pool->connection().Log(
       LogLevel::kWarning,
       absl::StrCat("the kernel refused the reply to request ",
-                   slot->request.header.unique, " (opcode ",
-                   slot->request.header.opcode, "): ", std::strerror(error)));
+                   slot->request.header.unique, " (opcode ", opcode,
+                   "): ", std::strerror(error)));
   // ENOENT means that nobody waits any more.
   if (error != EINVAL || slot->refused) return false;
   slot->refused = true;

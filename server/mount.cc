@@ -169,9 +169,11 @@ std::string Unescape(std::string_view text) {
 }
 
 // All mounts that this process sees, in the order of mounting.
-std::vector<MountedAt> Mounts() {
+absl::StatusOr<std::vector<MountedAt>> Mounts() {
+  constexpr char kTable[] = "/proc/self/mountinfo";
   std::vector<MountedAt> mounts;
-  std::ifstream file("/proc/self/mountinfo");
+  std::ifstream file(kTable);
+  if (!file) return ErrnoStatus(errno, kTable);
   for (std::string line; std::getline(file, line);) {
     // 36 35 98:0 /root /mountpoint options ... - type source options
     std::istringstream columns(line);
@@ -190,7 +192,9 @@ std::vector<MountedAt> Mounts() {
 // The type of the topmost mount at `path` ("fuse.barefuse"), or "".
 std::string MountTypeAt(const std::string& path) {
   std::string type;
-  for (const MountedAt& found : Mounts()) {
+  absl::StatusOr<std::vector<MountedAt>> mounts = Mounts();
+  if (!mounts.ok()) return type;
+  for (const MountedAt& found : *mounts) {
     if (found.mountpoint == path) type = found.type;
   }
   return type;
@@ -338,24 +342,34 @@ void SyncFilesystem(const std::string& path) {
 }
 
 absl::Status Mount::Unmount() {
-  if (std::exchange(mountpoint_, {}).empty()) return absl::OkStatus();
+  if (mountpoint_.empty()) return absl::OkStatus();
+  auto detach = [](const std::string& path) {
+    if (umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
+      return absl::OkStatus();
+    }
+    return ErrnoStatus(errno, absl::StrCat("cannot unmount ", path));
+  };
+  // Where it was made, as a rule. This takes no descriptor.
+  if (absl::StatusOr<Identity> there = IdentityAt(mountpoint_);
+      there.ok() && *there == identity_) {
+    return detach(std::exchange(mountpoint_, {}));
+  }
+  // Its path may have changed: directories above it can be renamed.
+  absl::StatusOr<std::vector<MountedAt>> mounts = Mounts();
+  if (!mounts.ok()) return mounts.status();  // to be tried again
+  mountpoint_.clear();
   const std::string device =
       absl::StrCat(identity_.device_major, ":", identity_.device_minor);
   absl::Status status;
-  // Its path may have changed: directories above it can be renamed.
-  for (const MountedAt& found : Mounts()) {
+  for (const MountedAt& found : *mounts) {
     if (found.device != device) continue;
     absl::StatusOr<Identity> there = IdentityAt(found.mountpoint);
     if (there.ok() && *there == identity_) {
-      if (umount2(found.mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) !=
-          0) {
-        status = ErrnoStatus(errno,
-                             absl::StrCat("cannot unmount ", found.mountpoint));
-      }
+      status.Update(detach(found.mountpoint));
     } else if (there.ok() && there->device_minor != identity_.device_minor) {
-      status = absl::FailedPreconditionError(
+      status.Update(absl::FailedPreconditionError(
           absl::StrCat("cannot unmount ", found.mountpoint,
-                       ": another mount covers it; unmount both by hand"));
+                       ": another mount covers it; unmount both by hand")));
     }
   }
   return status;

@@ -61,6 +61,7 @@ class Mount {
   // already: another mount that has come to the same place is left alone.
   // Files that are open stay usable as long as the connection lives.
   // FailedPrecondition where it is covered by another mount: it stays then.
+  // Where the table of mounts cannot be read it may be called again.
   absl::Status Unmount();
 
  private:

@@ -21,6 +21,9 @@ namespace barefuse {
 namespace {
 
 constexpr absl::Duration kHandshakeTimeout = absl::Seconds(30);
+// What each step of the end gets, however much of the time the ones before
+// took.
+constexpr absl::Duration kLeastTime = absl::Milliseconds(500);
 
 absl::string_view ToAbsl(std::string_view text) {
   return {text.data(), text.size()};
@@ -224,7 +227,7 @@ void Session::Teardown() {
   absl::MutexLock wait_lock(&wait_mutex_);
   if (std::exchange(torn_down_, true)) return;
   const absl::Time deadline = absl::Now() + options_.stop_timeout;
-  Thread sync;
+  Sync sync;
   if (workers_ != nullptr) {
     // While the workers still serve, so that the kernel can write back and ask
     // what it has to. Where they do not, it would ask for ever: the connection
@@ -237,17 +240,26 @@ void Session::Teardown() {
   }
   if (connection_ != nullptr) connection_->Disconnect();
   device_.reset();
-  sync.Join();  // the connection's end has ended it
+  EndSync(&sync);
   Unmount();
   if (connection_ != nullptr) connection_->BeQuiet();
 }
 
+// The connection's end has ended it, unless somebody else holds the device, a
+// child for instance that has not called exec.
+void Session::EndSync(Sync* sync) {
+  if (sync->done == nullptr) return;
+  if (sync->done->WaitForNotificationWithTimeout(kLeastTime)) {
+    sync->thread.Join();
+  } else {
+    sync->thread.Detach();  // it owns what it uses
+  }
+}
+
 void Session::EndWorkers(absl::Time deadline) {
   workers_->Stop();
-  // However much of the time the kernel took to write back.
-  constexpr absl::Duration kLeast = absl::Milliseconds(500);
   const bool ended =
-      workers_->AwaitThreads(std::max(deadline - absl::Now(), kLeast));
+      workers_->AwaitThreads(std::max(deadline - absl::Now(), kLeastTime));
   std::vector<std::string> left;
   if (!ended) {
     // A handler may wait for an answer from its own mount, which the end of the
@@ -255,7 +267,7 @@ void Session::EndWorkers(absl::Time deadline) {
     connection_->Disconnect();
     device_.reset();
     workers_->CutDevices();
-    if (!workers_->AwaitThreads(kLeast)) left = workers_->Abandon();
+    if (!workers_->AwaitThreads(kLeastTime)) left = workers_->Abandon();
   }
   reason_ = workers_->reason();
   if (!left.empty()) {
@@ -273,13 +285,16 @@ void Session::EndWorkers(absl::Time deadline) {
 
 // Lets the kernel write back what it holds, which a detached mount with open
 // files would never do. Bounded in time: a filesystem may not answer.
-void Session::SyncMount(Thread* thread, absl::Time deadline) {
-  auto synced = std::make_shared<absl::Notification>();
-  absl::Status started = thread->Start([path = mount_->mountpoint(), synced] {
-    SyncFilesystem(path);
-    synced->Notify();
-  });
-  if (started.ok() && !synced->WaitForNotificationWithDeadline(deadline)) {
+void Session::SyncMount(Sync* sync, absl::Time deadline) {
+  auto done = std::make_shared<absl::Notification>();
+  absl::Status started =
+      sync->thread.Start([path = mount_->mountpoint(), done] {
+        SyncFilesystem(path);
+        done->Notify();
+      });
+  if (!started.ok()) return;
+  sync->done = done;
+  if (!done->WaitForNotificationWithDeadline(deadline)) {
     options_.log(LogLevel::kWarning,
                  "the filesystem took too long to write back; what it has not "
                  "taken by now is lost");

@@ -18,6 +18,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "server/file_system.h"
 #include "server/log.h"
@@ -116,7 +117,13 @@ class Session {
   absl::Status AddWorkers();
   void Teardown();
   void EndWorkers(absl::Time deadline);
-  void SyncMount(Thread* thread, absl::Time deadline);
+  // Writing back, on a thread that may take too long.
+  struct Sync {
+    Thread thread;
+    std::shared_ptr<absl::Notification> done;  // nullptr: not begun
+  };
+  void SyncMount(Sync* sync, absl::Time deadline);
+  static void EndSync(Sync* sync);
   void Unmount();
 
   std::shared_ptr<FileSystem> file_system_;

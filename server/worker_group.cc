@@ -1,5 +1,6 @@
 #include "server/worker_group.h"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@ absl::StatusOr<std::shared_ptr<WorkerGroup>> WorkerGroup::Create(
                       workers, slots));
   group->end_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!group->end_fd_) return ErrnoStatus(errno, "cannot make an eventfd");
+  group->null_fd_.reset(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!group->null_fd_) return ErrnoStatus(errno, "/dev/null");
   return group;
 }
 
@@ -179,7 +182,10 @@ void WorkerGroup::CutDevices() {
   absl::MutexLock lock(&mutex_);
   for (auto& worker : workers_) {
     if (worker->state == State::kRunning && worker->device != nullptr) {
-      worker->device->Cut();
+      absl::Status status = worker->device->Cut(null_fd_.get());
+      if (!status.ok()) {
+        connection_->Log(LogLevel::kError, std::string(status.message()));
+      }
     }
   }
 }

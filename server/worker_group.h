@@ -105,6 +105,7 @@ class WorkerGroup : public std::enable_shared_from_this<WorkerGroup> {
   Dispatcher dispatcher_;
   WakeRelay relay_;
   UniqueFd end_fd_;
+  UniqueFd null_fd_;  // /dev/null, for when there may be no descriptor left
   std::atomic<bool> stop_{false};
 
   // Filled before the threads start; what changes afterwards (pool, thread,

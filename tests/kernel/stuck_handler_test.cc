@@ -5,10 +5,12 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "server/session.h"
 #include "tests/testing/files.h"
@@ -145,6 +147,46 @@ TEST_F(StuckHandlerTest, IsLeftBehindAndNamed) {
   EXPECT_FALSE(watched.expired());
   still_there->Free();
   while (!watched.expired()) std::this_thread::yield();
+}
+
+// Who looks on is left alone once the session has ended.
+TEST_F(StuckHandlerTest, IsSeenByNobodyAfterwards) {
+  std::atomic<int> seen{0};
+  auto session = Session::Mount(
+      fs_, mountpoint_,
+      {.workers = 2,
+       .stop_timeout = absl::Milliseconds(300),
+       .log = [&seen](LogLevel, std::string_view) { ++seen; },
+       .tap = [&seen](Direction, proto::Bytes, proto::Bytes) { ++seen; }});
+  ASSERT_TRUE(session.ok()) << session.status();
+  session_ = *std::move(session);
+  auto stuck = Look("stuck");
+  fs_->AwaitStuck(1);
+  session_->Stop();
+  EXPECT_NE(WaitAtMost().detail, "");
+  session_.reset();
+  const int before = seen;
+  std::weak_ptr<Sticky> watched = fs_;
+  fs_->Free();
+  fs_.reset();
+  while (!watched.expired()) std::this_thread::yield();
+  EXPECT_EQ(seen, before);
+}
+
+// Nothing of the end needs a descriptor that may not be there.
+TEST_F(StuckHandlerTest, EndsWithoutAFreeDescriptor) {
+  Mount(1);
+  auto stuck = Look("stuck");
+  fs_->AwaitStuck(1);
+  std::vector<UniqueFd> all;
+  for (int fd; (fd = open("/", O_PATH | O_CLOEXEC)) >= 0;) all.emplace_back(fd);
+  EXPECT_EQ(errno, EMFILE);
+  session_->Stop();
+  const StopReason reason = WaitAtMost();
+  all.clear();
+  EXPECT_NE(reason.detail.find("LOOKUP"), reason.detail.npos);
+  EXPECT_NE(stuck.get(), 0);
+  EXPECT_TRUE(MountsBelow(dir_.path()).empty());
 }
 
 TEST_F(StuckHandlerTest, AllOfThemMayBe) {
