@@ -25,9 +25,11 @@ class Reader {
 
   template <class T>
   void Struct(T& value) {
-    const size_t size = ReplySize(dialect_, value);
-    if (head_.left() < size) return head_.Fail(Fault::kWrongReplySize);
-    head_.Prefix(&value, size);
+    Read(value, ReplySize(dialect_, value));
+  }
+  template <class T>
+  void Whole(T& value) {
+    Read(value, sizeof value);
   }
   // In one piece with the structs, or apart.
   void Rest(Bytes& bytes) {
@@ -44,6 +46,12 @@ class Reader {
   }
 
  private:
+  template <class T>
+  void Read(T& value, size_t size) {
+    if (head_.left() < size) return head_.Fail(Fault::kWrongReplySize);
+    head_.Prefix(&value, size);
+  }
+
   Cursor head_;
   Cursor data_;
   const Dialect& dialect_;
@@ -75,8 +83,7 @@ Fault Check(const IoctlOut& out, const Asked& asked, const Dialect&) {
     return out.data.size() > asked.size ? Fault::kMoreThanAsked : Fault::kNone;
   }
   const uint64_t count = uint64_t{out.in_iovs} + out.out_iovs;
-  const bool good = out.in_iovs <= abi::FUSE_IOCTL_MAX_IOV &&
-                    out.out_iovs <= abi::FUSE_IOCTL_MAX_IOV &&
+  const bool good = count <= abi::FUSE_IOCTL_MAX_IOV &&
                     out.data.size() == count * sizeof(abi::fuse_ioctl_iovec);
   return good ? Fault::kNone : Fault::kBadIoctlRetry;
 }
@@ -88,10 +95,10 @@ template <class T>
 DecodeError DecodeAs(Reader& reader, const Asked& asked, const Dialect& dialect,
                      AnyReply* body) {
   T& out = body->emplace<T>();
-  Layout(reader, out);
-  if constexpr (std::is_same_v<T, DirectoryPlusOut>) {
-    out.entry_size = dialect.EntryOutSize();
+  if constexpr (std::is_same_v<T, CreateOut>) {
+    out.tmpfile = asked.opcode == abi::FUSE_TMPFILE;
   }
+  Layout(reader, out);
   if (DecodeError error = reader.End(asked.opcode); !error.ok()) return error;
   if (Fault fault = Check(out, asked, dialect); fault != Fault::kNone) {
     return {fault, asked.opcode, sizeof(abi::fuse_out_header)};

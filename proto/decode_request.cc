@@ -54,6 +54,7 @@ class Reader {
     items = WireArray<T>(payload_.Take(uint64_t{count} * sizeof(T)));
   }
   void Extensions(proto::Extensions& extensions) {
+    if (!payload_.ok()) return;
     size_t size = 0;
     if (dialect_.HasExtensionLength()) {
       size = extension_length_;
@@ -141,6 +142,11 @@ DecodeError DecodeRequest(const Message& message, const Dialect& dialect,
   }
   std::memcpy(&request->header, message.header.data(),
               sizeof(abi::fuse_in_header));
+  if (request->header.len != message.header.size() + message.operation.size() +
+                                 message.payload.size()) {
+    return Reject(request, Fault::kBadLength,
+                  offsetof(abi::fuse_in_header, len));
+  }
   return DecodeParts(dialect, request, [&](const Operation&) {
     return Body{message.operation, message.payload};
   });

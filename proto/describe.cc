@@ -72,7 +72,9 @@ std::string_view FinishJson(FieldJson& json, const Text& text) {
 }
 
 // "ENOENT", or nullptr for a number without a name.
-const char* ErrorName(int32_t error) { return strerrorname_np(-error); }
+const char* ErrorName(int32_t error) {
+  return error < 0 && error >= -kMaxErrno ? strerrorname_np(-error) : nullptr;
+}
 
 std::string_view CodeName(const AnyNotification& notification) {
   return std::visit(

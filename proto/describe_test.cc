@@ -105,6 +105,9 @@ TEST(DescribeReply, NamesErrors) {
   char line[256];
   EXPECT_EQ(DescribeReply(abi::FUSE_LOOKUP, reply, line), "#2 LOOKUP = ENOENT");
   EXPECT_EQ(DescribeReply(99, reply, line), "#2 opcode 99 = ENOENT");
+  reply.header.error = INT32_MIN;  // what a decoder has found fault with
+  EXPECT_EQ(DescribeReply(abi::FUSE_LOOKUP, reply, line),
+            "#2 LOOKUP = error -2147483648");
   reply.header.error = -511;
   EXPECT_EQ(DescribeReply(abi::FUSE_LOOKUP, reply, line),
             "#2 LOOKUP = error -511");

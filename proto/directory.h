@@ -32,18 +32,26 @@ class DirectoryWriter {
 
   // Adds one entry of READDIRPLUS. Where entry.nodeid is not 0 and the name is
   // neither "." nor "..", the kernel takes one lookup of the node.
-  bool AddPlus(const Dialect& dialect, const abi::fuse_entry_out& entry,
-               std::string_view name, uint32_t type, uint64_t next) {
-    return Record(&entry, dialect.EntryOutSize(), name, entry.attr.ino, type,
-                  next);
+  // The entry has one size: READDIRPLUS is younger than the shorter one.
+  bool AddPlus(const abi::fuse_entry_out& entry, std::string_view name,
+               uint32_t type, uint64_t next) {
+    return Record(&entry, sizeof entry, name, entry.attr.ino, type, next);
   }
 
   // Whether an entry whose name has `name_size` bytes would fit.
   bool Fits(size_t name_size) const {
     return RecordSize(0, name_size) <= left();
   }
-  bool FitsPlus(const Dialect& dialect, size_t name_size) const {
-    return RecordSize(dialect.EntryOutSize(), name_size) <= left();
+  bool FitsPlus(size_t name_size) const {
+    return RecordSize(sizeof(abi::fuse_entry_out), name_size) <= left();
+  }
+
+  // Whether a directory can have the name: not empty, no slash, no NUL, not too
+  // long. For one that it cannot the kernel would refuse the whole reply, so it
+  // is passed over: adding it is true and writes nothing.
+  static bool IsName(std::string_view name) {
+    return !name.empty() && name.size() <= kLongNameMax &&
+           name.find_first_of(std::string_view("/\0", 2)) == name.npos;
   }
 
   size_t size() const { return size_; }
@@ -57,8 +65,9 @@ class DirectoryWriter {
   bool Record(const abi::fuse_entry_out* entry, size_t entry_size,
               std::string_view name, uint64_t ino, uint32_t type,
               uint64_t next) {
+    if (!IsName(name)) return true;
     size_t size = RecordSize(entry_size, name.size());
-    if (name.empty() || size > left()) return false;
+    if (size > left()) return false;
     std::byte* to = buffer_.data() + size_;
     std::memset(to + size - 8, 0, 8);  // the padding
     if (entry_size != 0) std::memcpy(to, entry, entry_size);
@@ -94,7 +103,7 @@ class DirectoryReader {
   explicit DirectoryReader(Bytes records) : records_(records) {}
   // READDIRPLUS.
   explicit DirectoryReader(const DirectoryPlusOut& reply)
-      : records_(reply.records), entry_size_(reply.entry_size) {}
+      : records_(reply.records), entry_size_(sizeof(abi::fuse_entry_out)) {}
 
   // Goes to the next record. False at the end, or where one is not as it should
   // be: cut off, a name that is empty, too long, or has a slash or a NUL,

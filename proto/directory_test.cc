@@ -37,28 +37,32 @@ TEST(DirectoryWriter, NeverOverruns) {
   }
 }
 
-TEST(DirectoryWriter, TakesNoEmptyName) {
-  std::vector<std::byte> buffer(64);
+TEST(DirectoryWriter, PassesOverNamesThatCannotBe) {
+  std::vector<std::byte> buffer(8192);
   DirectoryWriter writer(buffer);
-  EXPECT_FALSE(writer.Add("", 1, DT_REG, 1));
-  EXPECT_EQ(writer.size(), 0u);
+  const std::string long_name(4096, 'n');
+  for (std::string_view name :
+       {std::string_view(""), std::string_view("a/b"),
+        std::string_view("a\0b", 3), std::string_view(long_name)}) {
+    EXPECT_FALSE(DirectoryWriter::IsName(name));
+    // Not "did not fit", which would be asked for again.
+    EXPECT_TRUE(writer.Add(name, 1, DT_REG, 1));
+    EXPECT_EQ(writer.size(), 0u);
+  }
+  EXPECT_TRUE(writer.Add(std::string_view(long_name).substr(1), 1, DT_REG, 1));
+  EXPECT_GT(writer.size(), 4095u);
 }
 
-TEST(DirectoryWriter, WritesEntriesInTheSizeOfTheMinor) {
+TEST(DirectoryWriter, WritesWholeEntries) {
   abi::fuse_entry_out entry{};
   entry.nodeid = 5;
   entry.attr.ino = 55;
   std::vector<std::byte> buffer(512);
-  Dialect now;
-  Dialect old;
-  old.minor = 8;
   DirectoryWriter writer(buffer);
-  ASSERT_TRUE(writer.AddPlus(now, entry, "x", DT_REG, 1));
+  ASSERT_TRUE(writer.AddPlus(entry, "x", DT_REG, 2));
   EXPECT_EQ(writer.size(), 160u);  // 128 + 24 + 1, padded
-  ASSERT_TRUE(writer.AddPlus(old, entry, "x", DT_REG, 2));
-  EXPECT_EQ(writer.size(), 160u + 152u);  // 120 + 24 + 1, padded
   abi::fuse_dirent dirent;
-  std::memcpy(&dirent, buffer.data() + 160 + 120, sizeof dirent);
+  std::memcpy(&dirent, buffer.data() + 128, sizeof dirent);
   EXPECT_EQ(dirent.ino, 55u);
   EXPECT_EQ(dirent.off, 2u);
 }

@@ -18,6 +18,10 @@ class ReplyWriter {
   void Struct(T& value) {
     writer_.Struct(value, ReplySize(dialect_, value));
   }
+  template <class T>
+  void Whole(T& value) {
+    writer_.Struct(value);
+  }
   void Rest(Bytes& bytes) { writer_.Raw(bytes); }
 
   Encoded End(abi::fuse_out_header header) {
@@ -39,6 +43,7 @@ Encoded EncodeReply(const ReplyMessage& reply, const Dialect& dialect,
   if (reply.header.error > 0 || reply.header.error < -kMaxErrno) {
     return {Fault::kErrorRange, 0};
   }
+  if (reply.header.unique == 0) return {Fault::kZeroUnique, 0};
   if (reply.header.error == 0) {
     std::visit([&writer](auto body) { Layout(writer, body); }, reply.body);
   }

@@ -33,7 +33,9 @@ class ReplyHead {
     Append(&out, ReplySize(dialect, out));
   }
   void Encode(const Dialect& dialect, const CreateOut& out) {
-    Encode(dialect, out.entry);
+    Encode(dialect);
+    Append(&out.entry,
+           out.tmpfile ? sizeof out.entry : ReplySize(dialect, out.entry));
     Append(&out.open, sizeof out.open);
   }
 
@@ -70,7 +72,8 @@ class ReplyHead {
 // Writes a whole reply in one piece, for those who do not keep its data apart:
 // header.unique, header.error (0 or a negative errno, with which the body is
 // left out) and the body. The kind of body must be the one that the request is
-// owed; that is not checked here.
+// owed; that is not checked here. Unique 0 is a fault: nobody would be
+// answered.
 Encoded EncodeReply(const ReplyMessage& reply, const Dialect& dialect,
                     std::span<std::byte> buffer);
 

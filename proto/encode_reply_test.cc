@@ -35,6 +35,10 @@ TEST(ReplyHead, FollowsTheNegotiatedMinor) {
   EXPECT_EQ(SizeAt(23, abi::fuse_init_out{}), 64u);
   EXPECT_EQ(SizeAt(8, CreateOut{}), 136u);
   EXPECT_EQ(SizeAt(45, CreateOut{}), 144u);
+  CreateOut tmpfile;
+  tmpfile.tmpfile = true;
+  EXPECT_EQ(SizeAt(8, tmpfile), 144u);
+  EXPECT_EQ(SizeAt(45, tmpfile), 144u);
   EXPECT_EQ(SizeAt(45, abi::fuse_statx_out{}), 288u);
 }
 

@@ -41,12 +41,15 @@ class RequestWriter {
   template <class T>
   void Array(WireArray<T>& items, uint32_t& count) {
     Count(items.size(), count);
-    writer_.Raw(items.bytes());
+    // Not what is no whole item, if there is such a rest.
+    writer_.Raw(items.bytes().first(items.size() * sizeof(T)));
   }
   void Extensions(proto::Extensions& extensions) {
     const size_t size = extensions.bytes.size();
     size_t bad;
-    if (!CheckExtensions(extensions.bytes, &bad) ||
+    const bool possible =
+        dialect_.HasExtensionLength() || dialect_.Has(abi::FUSE_SECURITY_CTX);
+    if ((size != 0 && !possible) || !CheckExtensions(extensions.bytes, &bad) ||
         (dialect_.HasExtensionLength() &&
          (size % 8 != 0 || size / 8 > std::numeric_limits<uint16_t>::max()))) {
       return writer_.Fail(Fault::kBadExtension);
@@ -58,6 +61,9 @@ class RequestWriter {
   Encoded End(abi::fuse_in_header header) {
     if (fixed_ != nullptr && operation_.payload != Payload::kNone) {
       writer_.At(fixed_place_, fixed_, fixed_size_);
+    }
+    if (header.unique == 0 && operation_.owed == Owed::kReply) {
+      writer_.Fail(Fault::kZeroUnique);
     }
     header.opcode = operation_.opcode;
     header.len = static_cast<uint32_t>(writer_.size());

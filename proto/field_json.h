@@ -36,9 +36,7 @@ class FieldJson {
   // Seconds.
   void Duration(std::string_view key, uint64_t seconds, uint32_t nanoseconds) {
     Key(key);
-    text_.Integral(seconds);
-    text_.Append('.');
-    text_.Integral(nanoseconds, 10, 9);
+    text_.Seconds(seconds, nanoseconds);
   }
   void Timestamp(std::string_view key, int64_t seconds, uint32_t nanoseconds) {
     Key(key);

@@ -79,10 +79,10 @@ class FieldText {
   // A time span.
   void Duration(std::string_view key, uint64_t seconds, uint32_t nanoseconds) {
     Key(key);
-    text_.Integral(seconds);
-    if (nanoseconds != 0) {
-      text_.Append('.');
-      text_.Integral(nanoseconds, 10, 9);
+    if (nanoseconds == 0) {
+      text_.Integral(seconds);
+    } else {
+      text_.Seconds(seconds, nanoseconds);
     }
     text_.Append('s');
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace barefuse::proto {
 namespace {
@@ -171,8 +172,8 @@ Negotiated Negotiate(const abi::fuse_init_in& offer, const Wishes& wishes) {
   uint32_t max_write = dialect.minor < 5
                            ? kMinMaxWrite
                            : std::max(wishes.max_write, kMinMaxWrite);
-  const uint32_t page = wishes.page_size;
-  uint32_t pages = (max_write + page - 1) / page;
+  const uint32_t page = std::max(wishes.page_size, kMinMaxWrite);
+  uint32_t pages = max_write / page + (max_write % page != 0 ? 1 : 0);
   if (dialect.Has(abi::FUSE_MAX_PAGES)) {
     pages = std::min(pages, 0xffffu);
     reply.max_pages = static_cast<uint16_t>(pages);
@@ -181,7 +182,8 @@ Negotiated Negotiate(const abi::fuse_init_in& offer, const Wishes& wishes) {
   }
   // Never more than the pages of a request hold, and all of them: a READ may
   // ask for so much.
-  reply.max_write = std::max(pages * page, kMinMaxWrite);
+  reply.max_write = static_cast<uint32_t>(std::min<uint64_t>(
+      uint64_t{pages} * page, std::numeric_limits<uint32_t>::max()));
   // The kernel sends long names once a request may span several pages.
   dialect.name_max = pages > 1 && dialect.Has(abi::FUSE_MAX_PAGES)
                          ? kLongNameMax

@@ -120,6 +120,19 @@ TEST(Negotiate, LimitsTransfersToThePagesOfARequest) {
   EXPECT_EQ(terms.dialect.name_max, kShortNameMax);
 }
 
+TEST(Negotiate, TakesAsMuchAsPossibleAtItsWord) {
+  Wishes wishes;
+  wishes.capabilities = abi::FUSE_MAX_PAGES;
+  wishes.max_write = ~0u;
+  Negotiated terms = Agree(Offer(45, kEverything), wishes);
+  EXPECT_EQ(terms.reply.max_pages, 65535u);
+  EXPECT_EQ(terms.max_transfer(), 65535u * 4096u);
+  wishes.page_size = 65536;
+  EXPECT_EQ(Agree(Offer(45, kEverything), wishes).max_transfer(), 65535u << 16);
+  wishes.page_size = 0;  // of no meaning; no division by it
+  EXPECT_EQ(Agree(Offer(45, kEverything), wishes).reply.max_pages, 65535u);
+}
+
 TEST(Negotiate, LowersTheReadahead) {
   Wishes wishes;
   EXPECT_EQ(Agree(Offer(45, 0), wishes).reply.max_readahead, 128u << 10);

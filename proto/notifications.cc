@@ -86,7 +86,7 @@ void ReadBody(Cursor& in, const Dialect&, NotifyPrune& n) {
 void WriteBody(Writer& out, const Dialect&, const NotifyPrune& n) {
   out.Struct(abi::fuse_notify_prune_out{static_cast<uint32_t>(n.nodeids.size()),
                                         0, 0});
-  out.Raw(n.nodeids.bytes());
+  out.Raw(n.nodeids.bytes().first(n.nodeids.size() * sizeof(uint64_t)));
 }
 
 }  // namespace

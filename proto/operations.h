@@ -63,7 +63,7 @@ enum class Owed : uint8_t {
 
 // Whose uid, gid and pid the request's header carries.
 enum class Caller : uint8_t {
-  kCaller,  // the calling task's
+  kCaller,  // the calling task's; of NOTIFY_REPLY, whoever asked for the data
   kNone,    // zeros: the kernel sends the request on nobody's behalf
 };
 
@@ -122,7 +122,7 @@ enum class Caller : uint8_t {
   X(FUSE_DESTROY,            Destroy,             8,     0,   0,    0, kNone,      kEmpty,         kReply,     kNone)     \
   X(FUSE_IOCTL,              Ioctl,              11,    32,  32,    0, kData,      kIoctl,         kReply,     kCaller)   \
   X(FUSE_POLL,               Poll,               11,    24,  24,    0, kNone,      kPoll,          kReply,     kCaller)   \
-  X(FUSE_NOTIFY_REPLY,       NotifyReply,        15,    40,  40,    0, kData,      kNone,          kCommit,    kNone)     \
+  X(FUSE_NOTIFY_REPLY,       NotifyReply,        15,    40,  40,    0, kData,      kNone,          kCommit,    kCaller)   \
   X(FUSE_BATCH_FORGET,       BatchForget,        16,     8,   8,    0, kArray,     kNone,          kNothing,   kNone)     \
   X(FUSE_FALLOCATE,          Fallocate,          19,    32,  32,    0, kNone,      kEmpty,         kReply,     kCaller)   \
   X(FUSE_READDIRPLUS,        Readdirplus,        21,    40,  40,    0, kNone,      kDirectoryPlus, kReply,     kCaller)   \

@@ -26,6 +26,9 @@ struct EmptyOut {};
 struct CreateOut {
   abi::fuse_entry_out entry{};
   abi::fuse_open_out open{};
+  // The kernel expects the entry of CREATE in the size of the minor, that of
+  // TMPFILE, which is younger than all of them, always whole.
+  bool tmpfile = false;
 };
 
 // READ, READLINK, and the bytes of GETXATTR and LISTXATTR.
@@ -39,7 +42,6 @@ struct DirectoryOut {
 };
 struct DirectoryPlusOut {
   Bytes records;
-  size_t entry_size = sizeof(abi::fuse_entry_out);  // bytes, by the minor
 };
 
 // IOCTL. With FUSE_IOCTL_RETRY in flags: in_iovs, then out_iovs iovecs, which

@@ -1,6 +1,7 @@
 // The layout of each reply, said once for both directions, like that of the
 // requests in proto/request_layout.h. An archive `a` has
 //   Struct(T&)       a struct, in the size of the dialect
+//   Whole(T&)        a struct that has one size
 //   Rest(bytes&)     whatever follows
 #ifndef BAREFUSE_PROTO_REPLY_LAYOUT_H_
 #define BAREFUSE_PROTO_REPLY_LAYOUT_H_
@@ -37,7 +38,11 @@ template <class A>
 void Layout(A&, EmptyOut&) {}
 template <class A>
 void Layout(A& a, CreateOut& out) {
-  a.Struct(out.entry);
+  if (out.tmpfile) {
+    a.Whole(out.entry);
+  } else {
+    a.Struct(out.entry);
+  }
   a.Struct(out.open);
 }
 template <class A>

@@ -6,7 +6,7 @@ namespace {
 constexpr int64_t kSecondsPerDay = 86400;
 // Beyond these the year has more than four digits, or a sign.
 constexpr int64_t kMin = -62'167'219'200;  // 0000-01-01
-constexpr int64_t kMax = 253'402'300'799;  // 9999-12-31
+constexpr int64_t kMax = 253'402'300'790;  // 9999-12-31, and room to carry
 
 struct Date {
   int64_t year;
@@ -41,6 +41,8 @@ void Text::Timestamp(int64_t seconds, uint32_t nanoseconds) {
     Append('s');
     return;
   }
+  seconds += nanoseconds / kNanoseconds;
+  nanoseconds %= kNanoseconds;
   int64_t day = seconds / kSecondsPerDay;
   int64_t in_day = seconds % kSecondsPerDay;
   if (in_day < 0) {

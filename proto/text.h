@@ -40,6 +40,13 @@ class Text {
     Integral(static_cast<unsigned>(byte), 16, 2);
   }
 
+  // "1.500000000". What is a second or more of nanoseconds is carried over.
+  void Seconds(uint64_t seconds, uint32_t nanoseconds) {
+    Integral(seconds + nanoseconds / kNanoseconds);
+    Append('.');
+    Integral(nanoseconds % kNanoseconds, 10, 9);
+  }
+
   // Seconds since 1970 as "2026-11-24T13:07:00.000000001Z".
   void Timestamp(int64_t seconds, uint32_t nanoseconds);
 
@@ -56,6 +63,8 @@ class Text {
   }
 
  private:
+  static constexpr uint32_t kNanoseconds = 1'000'000'000;
+
   std::span<char> buffer_;
   size_t size_ = 0;
   bool cut_ = false;

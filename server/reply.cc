@@ -83,6 +83,12 @@ abi::fuse_open_out OpenFlags::Out(uint64_t fh, Connection& connection) const {
   return out;
 }
 
+void ReplyBase::CheckName(std::string_view name) const {
+  if (proto::DirectoryWriter::IsName(name)) return;
+  connection().Log(LogLevel::kError,
+                   "a directory entry with an impossible name was left out");
+}
+
 DirectoryReply::DirectoryReply(Slot& slot)
     : ReplyBase(slot), writer_(slot.data_buffer.first(BytesAsked(slot))) {}
 

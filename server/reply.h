@@ -50,6 +50,9 @@ class ReplyBase {
   const proto::Request& request() const { return slot_->request; }
   std::span<std::byte> data_buffer() const { return slot_->data_buffer; }
 
+  // Says so where a name is none (proto::DirectoryWriter::IsName).
+  void CheckName(std::string_view name) const;
+
   // The reply is `out` and nothing else.
   template <class T>
   void Send(const T& out) {
@@ -205,7 +208,8 @@ class CreateReply : public ReplyBase, public OpenFlags {
  public:
   explicit CreateReply(Slot& slot) : ReplyBase(slot) {}
   void Ok(const abi::fuse_entry_out& entry, uint64_t fh) && {
-    Send(proto::CreateOut{entry, Out(fh, connection())});
+    Send(proto::CreateOut{entry, Out(fh, connection()),
+                          request().header.opcode == abi::FUSE_TMPFILE});
   }
 };
 
@@ -215,8 +219,10 @@ class DirectoryReply : public ReplyBase {
   explicit DirectoryReply(Slot& slot);
 
   // `type` is DT_*, `next` the offset at which reading goes on behind this
-  // entry. False: it did not fit, answer now.
+  // entry. False: it did not fit, answer now. A name that no directory can have
+  // is logged and passed over.
   bool Add(std::string_view name, uint64_t ino, uint32_t type, uint64_t next) {
+    CheckName(name);
     return writer_.Add(name, ino, type, next);
   }
   // An answer without entries is the end of the directory.
@@ -233,13 +239,14 @@ class DirectoryPlusReply : public ReplyBase {
 
   // Whether an entry with this name would fit: ask before taking a lookup.
   bool Fits(std::string_view name) const {
-    return writer_.FitsPlus(dialect(), name.size());
+    return writer_.FitsPlus(name.size());
   }
   // Each entry with a nodeid counts as one lookup of it, except "." and "..",
   // whose nodeid should be 0. False: it did not fit and took no lookup.
   bool Add(const abi::fuse_entry_out& entry, std::string_view name,
            uint32_t type, uint64_t next) {
-    return writer_.AddPlus(dialect(), entry, name, type, next);
+    CheckName(name);
+    return writer_.AddPlus(entry, name, type, next);
   }
   bool empty() const { return writer_.size() == 0; }
   void Ok() && { SendData(data_buffer().first(writer_.size())); }

@@ -131,12 +131,11 @@ void EncodeReadReply(uint64_t times) {
 }
 
 size_t FillDirectory(std::span<std::byte> buffer) {
-  const proto::Dialect dialect;
   proto::DirectoryWriter writer(buffer);
   abi::fuse_entry_out entry{};
   entry.nodeid = 5;
   for (int i = 0; i < kEntries; ++i) {
-    Must(writer.AddPlus(dialect, entry, "an_entry_name.cc", DT_REG,
+    Must(writer.AddPlus(entry, "an_entry_name.cc", DT_REG,
                         static_cast<uint64_t>(i) + 1));
   }
   return writer.size();

@@ -36,8 +36,7 @@ TEST_P(DescribeTest, IsValid) {
         testing::RandomRequest(GetParam(), dialect_, &parts);
     ExpectGood(DescribeRequest(request, json_, proto::Format::kJson),
                DescribeRequest(request, text_));
-    const proto::ReplyMessage reply =
-        testing::RandomReply(request, dialect_, &parts);
+    const proto::ReplyMessage reply = testing::RandomReply(request, &parts);
     ExpectGood(DescribeReply(GetParam(), reply, json_, proto::Format::kJson),
                DescribeReply(GetParam(), reply, text_));
   }
@@ -96,6 +95,11 @@ TEST_F(DescribeTest, TimesAreReadable) {
   proto::ReplyMessage reply;
   reply.body = out;
   const std::string text(DescribeReply(abi::FUSE_GETATTR, reply, text_));
+  out.attr_valid_nsec = 2'000'000'005;
+  reply.body = out;
+  EXPECT_NE(DescribeReply(abi::FUSE_GETATTR, reply, json_, proto::Format::kJson)
+                .find("\"attr_valid\":3.000000005"),
+            std::string_view::npos);
   EXPECT_NE(text.find("attr_valid=1.500000000s"), text.npos) << text;
   EXPECT_NE(text.find("mtime=1970-01-01T00:00:01Z"), text.npos) << text;
   EXPECT_NE(text.find("ctime=1969-12-31T23:59:59Z"), text.npos) << text;

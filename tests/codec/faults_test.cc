@@ -219,6 +219,11 @@ TEST(Faults, OfRetriedIoctls) {
       proto::DecodeReply(retry(1, 1, 32), ioctl, Dialect{}, &reply).ok());
   ExpectOfReply(Fault::kBadIoctlRetry, 16, ioctl, retry(1, 1, 31));
   ExpectOfReply(Fault::kBadIoctlRetry, 16, ioctl, retry(257, 0, 257 * 16));
+  EXPECT_TRUE(
+      proto::DecodeReply(retry(200, 56, 256 * 16), ioctl, Dialect{}, &reply)
+          .ok());
+  // Both directions together.
+  ExpectOfReply(Fault::kBadIoctlRetry, 16, ioctl, retry(200, 57, 257 * 16));
   ExpectOfReply(Fault::kBadIoctlRetry, 16, ioctl, retry(~0u, ~0u, 0));
 }
 
@@ -294,6 +299,11 @@ TEST(Faults, OfEncoding) {
   mkdir.name = "d";
   mkdir.extensions.bytes = garbage;
   expect(Fault::kBadExtension, mkdir);
+  // Behind an older kernel's request they would be trailing bytes.
+  const abi::fuse_secctx_header none{8, 0};
+  mkdir.extensions.bytes = std::as_bytes(std::span(&none, 1));
+  expect(Fault::kBadExtension, mkdir, Dialect{37, 37, 0, 4095});
+  expect(Fault::kZeroUnique, proto::Lookup{"a"});
   expect(Fault::kUnknownOpcode, std::monostate());
   const std::vector<std::byte> large(8192);
   proto::Write write{};
@@ -302,6 +312,16 @@ TEST(Faults, OfEncoding) {
   proto::ReplyMessage reply;
   reply.header.error = ENOENT;
   EXPECT_EQ(EncodeReply(reply, Dialect{}, buffer).fault, Fault::kErrorRange);
+  reply.header.error = -ENOENT;
+  EXPECT_EQ(EncodeReply(reply, Dialect{}, buffer).fault, Fault::kZeroUnique);
+  // What is no whole item of an array is neither counted nor written.
+  const std::byte odd[13] = {};
+  proto::Encoded prune = EncodeNotification(
+      proto::NotifyPrune{proto::WireArray<uint64_t>(odd)}, Dialect{}, buffer);
+  proto::AnyNotification notification;
+  EXPECT_TRUE(DecodeNotification(proto::Bytes(buffer).first(prune.size),
+                                 Dialect{}, &notification)
+                  .ok());
 }
 
 // Last, after all of the above.

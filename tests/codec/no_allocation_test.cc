@@ -62,8 +62,7 @@ TEST_P(NoAllocationTest, OfRequestsAndReplies) {
     RandomParts parts(seed);
     const proto::Request made =
         testing::RandomRequest(GetParam(), dialect_, &parts);
-    const proto::ReplyMessage answer =
-        testing::RandomReply(made, dialect_, &parts);
+    const proto::ReplyMessage answer = testing::RandomReply(made, &parts);
     EXPECT_EQ(Count([&] {
                 proto::Encoded encoded = EncodeRequest(made, dialect_, buffer_);
                 proto::Request request;

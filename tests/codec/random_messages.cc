@@ -61,6 +61,10 @@ class ReplyMaker {
   void Struct(T& value) {
     parts_.Fill(value);
   }
+  template <class T>
+  void Whole(T& value) {
+    parts_.Fill(value);
+  }
   void Rest(proto::Bytes&) {}
 
  private:
@@ -80,7 +84,7 @@ proto::IoctlOut MakeIoctl(size_t most, RandomParts* parts) {
   if (parts->Coin()) {
     out.flags |= abi::FUSE_IOCTL_RETRY;
     out.in_iovs = static_cast<uint32_t>(parts->Below(257));
-    out.out_iovs = static_cast<uint32_t>(parts->Below(257));
+    out.out_iovs = static_cast<uint32_t>(parts->Below(257 - out.in_iovs));
     out.data = parts->Bytes((size_t{out.in_iovs} + out.out_iovs) *
                             sizeof(abi::fuse_ioctl_iovec));
   } else {
@@ -91,7 +95,7 @@ proto::IoctlOut MakeIoctl(size_t most, RandomParts* parts) {
 }
 
 proto::AnyReply MakeBody(proto::ReplyKind kind, size_t most,
-                         const Dialect& dialect, RandomParts* parts) {
+                         RandomParts* parts) {
   using proto::ReplyKind;
   switch (kind) {
     case ReplyKind::kNone:
@@ -131,10 +135,9 @@ proto::AnyReply MakeBody(proto::ReplyKind kind, size_t most,
     case ReplyKind::kData:
       return proto::DataOut{parts->Bytes(parts->Below(most + 1))};
     case ReplyKind::kDirectory:
-      return proto::DirectoryOut{parts->Directory(dialect, false, most)};
+      return proto::DirectoryOut{parts->Directory(false, most)};
     case ReplyKind::kDirectoryPlus:
-      return proto::DirectoryPlusOut{parts->Directory(dialect, true, most),
-                                     dialect.EntryOutSize()};
+      return proto::DirectoryPlusOut{parts->Directory(true, most)};
     case ReplyKind::kCuseInit: {
       auto out = Make<proto::CuseInitOut>(parts);
       out.info = parts->Bytes(parts->Below(4097));
@@ -202,8 +205,7 @@ proto::Extensions RandomParts::Extensions() {
   return {space.first(size)};
 }
 
-proto::Bytes RandomParts::Directory(const Dialect& dialect, bool plus,
-                                    size_t size) {
+proto::Bytes RandomParts::Directory(bool plus, size_t size) {
   std::string& buffer = owned_.emplace_back(size, '\0');
   proto::DirectoryWriter writer(
       std::as_writable_bytes(std::span(buffer.data(), buffer.size())));
@@ -215,7 +217,7 @@ proto::Bytes RandomParts::Directory(const Dialect& dialect, bool plus,
     if (plus) {
       abi::fuse_entry_out entry;
       Fill(entry);
-      added = writer.AddPlus(dialect, entry, name, type, offset);
+      added = writer.AddPlus(entry, name, type, offset);
     } else {
       added = writer.Add(name, Number(), type, offset);
     }
@@ -244,7 +246,7 @@ proto::Request RandomRequest(uint32_t opcode, const Dialect& dialect,
 }
 
 proto::ReplyMessage RandomReply(const proto::Request& request,
-                                const Dialect& dialect, RandomParts* parts) {
+                                RandomParts* parts) {
   const proto::Operation& operation =
       *proto::FindOperation(request.header.opcode);
   proto::ReplyMessage reply;
@@ -257,7 +259,10 @@ proto::ReplyMessage RandomReply(const proto::Request& request,
     // No test needs more than this of the up to 4 GiB that may be asked for.
     const size_t most =
         std::min<size_t>(proto::WhatIsAsked(request).size, 4096);
-    reply.body = MakeBody(operation.reply, most, dialect, parts);
+    reply.body = MakeBody(operation.reply, most, parts);
+    if (auto* create = std::get_if<proto::CreateOut>(&reply.body)) {
+      create->tmpfile = operation.opcode == abi::FUSE_TMPFILE;
+    }
   }
   return reply;
 }

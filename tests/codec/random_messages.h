@@ -45,7 +45,7 @@ class RandomParts {
   // size is a multiple of 8.
   proto::Extensions Extensions();
   // Records that fit in `size` bytes.
-  proto::Bytes Directory(const proto::Dialect& dialect, bool plus, size_t size);
+  proto::Bytes Directory(bool plus, size_t size);
 
  private:
   std::mt19937_64 random_;
@@ -59,7 +59,6 @@ proto::Request RandomRequest(uint32_t opcode, const proto::Dialect& dialect,
 // A successful reply to it, or an error; where the request is owed none, a
 // plain one.
 proto::ReplyMessage RandomReply(const proto::Request& request,
-                                const proto::Dialect& dialect,
                                 RandomParts* parts);
 
 // The notification of `code`, which must exist.

@@ -89,8 +89,7 @@ TEST_P(MinorTest, RepliesSurvive) {
         const proto::Request request =
             testing::RandomRequest(opcode, dialect, &parts);
         const proto::Asked asked = proto::WhatIsAsked(request);
-        const proto::ReplyMessage made =
-            testing::RandomReply(request, dialect, &parts);
+        const proto::ReplyMessage made = testing::RandomReply(request, &parts);
         proto::Encoded once = EncodeReply(made, dialect, first);
         ASSERT_TRUE(once.ok()) << FaultText(once.fault);
         const proto::Bytes bytes = proto::Bytes(first).first(once.size);
@@ -199,8 +198,8 @@ TEST_P(DamageTest, OfRepliesIsAValueOrAnError) {
         testing::RandomRequest(opcode, dialect, &parts);
     const proto::Asked asked = proto::WhatIsAsked(request);
     std::vector<std::byte> buffer(kRoom);
-    proto::Encoded encoded = EncodeReply(
-        testing::RandomReply(request, dialect, &parts), dialect, buffer);
+    proto::Encoded encoded =
+        EncodeReply(testing::RandomReply(request, &parts), dialect, buffer);
     ASSERT_TRUE(encoded.ok());
     ForEachDamage(proto::Bytes(buffer).first(encoded.size),
                   [&](proto::Bytes damaged) {
