@@ -8,8 +8,7 @@ namespace barefuse::proto {
 namespace {
 
 // Refused is what the core does not do: it has no splice, no ring transport, no
-// mappings of DAX windows; it sends no RESEND and does not look for requests
-// that come twice; and it does not tell ids that are missing from ids.
+// mappings of DAX windows; and it does not tell ids that are missing from ids.
 // clang-format off
 constexpr Capability kCapabilities[] = {
     {abi::FUSE_ASYNC_READ, "FUSE_ASYNC_READ", 6, true},
@@ -51,7 +50,7 @@ constexpr Capability kCapabilities[] = {
     {abi::FUSE_DIRECT_IO_ALLOW_MMAP, "FUSE_DIRECT_IO_ALLOW_MMAP", 39, true},
     {abi::FUSE_PASSTHROUGH, "FUSE_PASSTHROUGH", 40, true},
     {abi::FUSE_NO_EXPORT_SUPPORT, "FUSE_NO_EXPORT_SUPPORT", 40, true},
-    {abi::FUSE_HAS_RESEND, "FUSE_HAS_RESEND", 40, false},
+    {abi::FUSE_HAS_RESEND, "FUSE_HAS_RESEND", 40, true},
     {abi::FUSE_ALLOW_IDMAP, "FUSE_ALLOW_IDMAP", 41, false},
     {abi::FUSE_OVER_IO_URING, "FUSE_OVER_IO_URING", 42, false},
     {abi::FUSE_REQUEST_TIMEOUT, "FUSE_REQUEST_TIMEOUT", 43, true},
@@ -174,6 +173,8 @@ Negotiated Negotiate(const abi::fuse_init_in& offer, const Wishes& wishes) {
                            : std::max(wishes.max_write, kMinMaxWrite);
   const uint32_t page = std::max(wishes.page_size, kMinMaxWrite);
   uint32_t pages = max_write / page + (max_write % page != 0 ? 1 : 0);
+  if (wishes.max_pages != 0)
+    pages = std::min<uint32_t>(pages, wishes.max_pages);
   if (dialect.Has(abi::FUSE_MAX_PAGES)) {
     pages = std::min(pages, 0xffffu);
     reply.max_pages = static_cast<uint16_t>(pages);

@@ -35,6 +35,7 @@ std::string_view CapabilityName(uint64_t flag);
 struct Wishes {
   uint64_t capabilities = 0;     // granted where offered and implemented
   uint32_t max_write = 1 << 20;  // bytes of data in one WRITE
+  uint16_t max_pages = 0;  // pages of one request; 0: what max_write needs
   uint32_t max_readahead = ~0u;  // bytes; the kernel's offer is the limit
   uint32_t page_size = 4096;     // bytes; the kernel counts max_pages in it
   // The newest minor to agree on, 1 .. 45.

@@ -10,7 +10,17 @@ namespace {
 
 constexpr size_t kHeaderSize = sizeof(abi::fuse_out_header);
 
-// The two directions of each shape, side by side.
+// The two directions of each shape, side by side. What DataOf gives goes on
+// behind what WriteBody writes.
+
+template <class T>
+Bytes DataOf(const T&) {
+  return {};
+}
+Bytes DataOf(const NotifyStore& n) { return n.data; }
+Bytes DataOf(const NotifyPrune& n) {
+  return n.nodeids.bytes().first(n.nodeids.size() * sizeof(uint64_t));
+}
 
 void ReadBody(Cursor& in, const Dialect&, NotifyPoll& n) {
   in.Struct<abi::fuse_notify_poll_wakeup_out>(&n);
@@ -52,7 +62,6 @@ void ReadBody(Cursor& in, const Dialect&, NotifyStore& n) {
 void WriteBody(Writer& out, const Dialect&, const NotifyStore& n) {
   out.Struct(abi::fuse_notify_store_out{
       n.nodeid, n.offset, static_cast<uint32_t>(n.data.size()), 0});
-  out.Raw(n.data);
 }
 
 void ReadBody(Cursor& in, const Dialect&, NotifyRetrieve& n) {
@@ -86,7 +95,6 @@ void ReadBody(Cursor& in, const Dialect&, NotifyPrune& n) {
 void WriteBody(Writer& out, const Dialect&, const NotifyPrune& n) {
   out.Struct(abi::fuse_notify_prune_out{static_cast<uint32_t>(n.nodeids.size()),
                                         0, 0});
-  out.Raw(n.nodeids.bytes().first(n.nodeids.size() * sizeof(uint64_t)));
 }
 
 }  // namespace
@@ -152,9 +160,11 @@ DecodeError DecodeNotification(Bytes message, const Dialect& dialect,
   return {in.fault(), code, in.offset()};
 }
 
-Encoded EncodeNotification(const AnyNotification& notification,
-                           const Dialect& dialect,
-                           std::span<std::byte> buffer) {
+namespace {
+
+// `data_apart`: what DataOf gives is counted, and not written.
+Encoded Encode(const AnyNotification& notification, const Dialect& dialect,
+               bool data_apart, std::span<std::byte> buffer) {
   Writer out(buffer);
   out.Skip(kHeaderSize);
   abi::fuse_out_header header{};
@@ -164,14 +174,33 @@ Encoded EncodeNotification(const AnyNotification& notification,
         header.error = static_cast<int32_t>(NotificationCode<Type>);
         if constexpr (NotificationCode<Type> != 0) {
           WriteBody(out, dialect, n);
+          if (data_apart) {
+            header.len = static_cast<uint32_t>(DataOf(n).size());
+          } else {
+            out.Raw(DataOf(n));
+          }
         } else {
           out.Fail(Fault::kUnknownNotification);
         }
       },
       notification);
-  header.len = static_cast<uint32_t>(out.size());
+  header.len += static_cast<uint32_t>(out.size());
   out.At(0, &header, sizeof header);
   return out.result();
+}
+
+}  // namespace
+
+Encoded EncodeNotification(const AnyNotification& notification,
+                           const Dialect& dialect,
+                           std::span<std::byte> buffer) {
+  return Encode(notification, dialect, false, buffer);
+}
+
+Encoded EncodeNotificationHead(const AnyNotification& notification,
+                               const Dialect& dialect,
+                               std::span<std::byte> buffer) {
+  return Encode(notification, dialect, true, buffer);
 }
 
 }  // namespace barefuse::proto

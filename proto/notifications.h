@@ -98,6 +98,16 @@ DecodeError DecodeNotification(Bytes message, const Dialect& dialect,
 Encoded EncodeNotification(const AnyNotification& notification,
                            const Dialect& dialect, std::span<std::byte> buffer);
 
+// The same up to the data of NotifyStore and the node ids of NotifyPrune, which
+// the header counts and which are to be sent behind it. kNotificationHeadMax
+// bytes are enough for any.
+inline constexpr size_t kNotificationHeadMax =
+    sizeof(abi::fuse_out_header) + sizeof(abi::fuse_notify_retrieve_out) +
+    kLongNameMax + 1;
+Encoded EncodeNotificationHead(const AnyNotification& notification,
+                               const Dialect& dialect,
+                               std::span<std::byte> buffer);
+
 }  // namespace barefuse::proto
 
 #endif  // BAREFUSE_PROTO_NOTIFICATIONS_H_

@@ -13,12 +13,16 @@
 #include "proto/negotiation.h"
 #include "proto/requests.h"
 #include "server/device.h"
+#include "server/interrupts.h"
 #include "server/log.h"
 #include "server/message_tap.h"
+#include "server/notifier.h"
 
 namespace barefuse {
 
 class BackingFile;
+class SlotPool;
+struct Slot;
 
 // One mounted connection: the device, the terms of INIT, the log. Functions
 // may be called from any thread.
@@ -27,11 +31,15 @@ class Connection {
   Connection(std::shared_ptr<const Device> device,
              const proto::Negotiated& terms, LogSink log, bool debug,
              MessageTap tap = nullptr)
-      : device_(std::move(device)),
-        terms_(terms),
+      : terms_(terms),
         log_(std::move(log)),
         debug_(debug),
-        tap_(std::move(tap)) {}
+        tap_(std::move(tap)),
+        device_(device),
+        notifier_(std::make_shared<Notifier>(
+            std::move(device), terms, [this](auto head, auto data) {
+              Tap(Direction::kToKernel, head, data);
+            })) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -43,6 +51,10 @@ class Connection {
   // FailedPrecondition where FUSE_PASSTHROUGH was not granted, and why. Most
   // filesystems want SharedBacking, which keeps one per inode.
   absl::StatusOr<BackingFile> OpenBacking(int fd);
+
+  // For telling the kernel what it has not asked for. Keep it by its shared
+  // ownership where it may be used after the session's end.
+  const std::shared_ptr<Notifier>& notifier() const { return notifier_; }
 
   void Log(LogLevel level, std::string_view line) const {
     absl::ReaderMutexLock lock(&observers_mutex_);
@@ -66,9 +78,25 @@ class Connection {
   // Lets the device go at the end of the session. Replies and backing files
   // that are still about find nobody there, and do not keep the mount alive.
   void Disconnect() {
-    absl::MutexLock lock(&mutex_);
-    device_.reset();
+    {
+      absl::MutexLock lock(&mutex_);
+      device_.reset();
+    }
+    notifier_->Close();
   }
+
+  // --- For the core ---
+
+  Interrupts& interrupts() { return interrupts_; }
+
+  // The slots for requests that have no worker's; nullptr where there are none
+  // (any more).
+  void SetParking(SlotPool* pool) {
+    absl::MutexLock lock(&mutex_);
+    parking_ = pool;
+  }
+  // One of them, or nullptr where none is free.
+  Slot* TakeParked();
 
   // Replies that a handler let go without an answer.
   void CountDroppedReply() {
@@ -89,14 +117,17 @@ class Connection {
   }
 
  private:
-  absl::Mutex mutex_;
-  std::shared_ptr<const Device> device_ ABSL_GUARDED_BY(mutex_);
   const proto::Negotiated terms_;
   LogSink log_;
   mutable absl::Mutex observers_mutex_;
   bool quiet_ ABSL_GUARDED_BY(observers_mutex_) = false;
   const bool debug_;
   const MessageTap tap_;
+  absl::Mutex mutex_;
+  std::shared_ptr<const Device> device_ ABSL_GUARDED_BY(mutex_);
+  SlotPool* parking_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  Interrupts interrupts_;
+  const std::shared_ptr<Notifier> notifier_;
   std::atomic<uint64_t> dropped_replies_{0};
   std::shared_ptr<BackingCounters> backing_counters_ =
       std::make_shared<BackingCounters>();

@@ -12,7 +12,8 @@
 namespace barefuse {
 namespace {
 
-// Each slot has at most a POLL and READ, or a WRITEV; and there is the wake.
+// Each slot has at most a POLL and READ, or a WRITEV and its NOP; and there is
+// the wake.
 uint32_t RingEntries(const SlotPool& pool) { return 2 * pool.size() + 2; }
 
 // The newest kernels' set-up first: completions are worked off only when the
@@ -46,10 +47,10 @@ absl::Status RingError(int error) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DevUringTransport>> DevUringTransport::Create(
-    std::shared_ptr<const Device> device, SlotPool* pool, WakeRelay* relay,
-    size_t worker) {
+    std::shared_ptr<const Device> device, SlotPool* pool,
+    const WorkerPlace& place, absl::Duration busy_poll) {
   std::unique_ptr<DevUringTransport> transport(
-      new DevUringTransport(std::move(device), pool, relay, worker));
+      new DevUringTransport(std::move(device), pool, place, busy_poll));
   int error = EINVAL;
   for (unsigned flags : kSetups) {
     error = -io_uring_queue_init(RingEntries(*pool), &transport->ring_, flags);
@@ -85,10 +86,14 @@ StopReason DevUringTransport::Run(Dispatcher& dispatcher,
       reason_ = {StopReason::Kind::kStopped, ""};
       break;
     }
-    if (!reading_) ArmRead();
-    if (reading_) relay_->Sleep(worker_);
+    if (!reading_) {
+      if (LookForRequest(dispatcher, stop)) continue;
+      ArmRead();
+    }
+    place_.attendance->Waits(place_.worker, reading_);
+    if (reading_) place_.relay->Sleep(place_.worker);
     const bool go_on = SubmitAndWait();
-    relay_->WakeUp(worker_);
+    place_.relay->WakeUp(place_.worker);
     if (!go_on) break;
     HandleCompletions(dispatcher);
   }
@@ -195,9 +200,12 @@ void DevUringTransport::Handle(const io_uring_cqe& cqe,
       // completion that broke it.
     case Tag::kRead:
       reading_ = false;
-      return OnRead(slot, cqe.res, dispatcher);
+      OnRead(slot, cqe.res, dispatcher);
+      return;
     case Tag::kReply:
       return OnReply(slot, cqe.res);
+    case Tag::kAfterReply:
+      return;
     case Tag::kWake:
       // Finished replies and a stop are looked at on the way round. A nudge
       // means that there is a request of which our poll does not know: a new
@@ -212,37 +220,77 @@ void DevUringTransport::Handle(const io_uring_cqe& cqe,
   }
 }
 
-void DevUringTransport::OnRead(Slot* slot, int result, Dispatcher& dispatcher) {
+// Instead of sleeping, for a moment. True: there is something to be done.
+bool DevUringTransport::LookForRequest(Dispatcher& dispatcher,
+                                       const std::atomic<bool>& stop) {
+  if (!busy_poll_.ShouldLook()) return false;
+  Slot* slot = pool_->TakeFree();
+  if (slot == nullptr) return false;
+  if (sending_ != 0) io_uring_submit_and_get_events(&ring_);
+  place_.attendance->Waits(place_.worker, true);
+  ssize_t size = -EAGAIN;
+  const bool found = busy_poll_.Spin([&] {
+    size = device_->ReadNow(slot->request_buffer);
+    return size != -EAGAIN || pool_->has_finished() ||
+           stop.load(std::memory_order_relaxed);
+  });
+  // The replies that have gone out meanwhile free their slots.
+  HandleCompletions(dispatcher);
+  OnRead(slot, size, dispatcher);
+  return found;
+}
+
+// Whether a request was read.
+bool DevUringTransport::OnRead(Slot* slot, ssize_t result,
+                               Dispatcher& dispatcher) {
   if (result <= 0) {
     pool_->Free(slot);
-    if (auto end = read_errors_.Judge(-result, pool_->connection())) {
+    if (auto end = read_errors_.Judge(static_cast<int>(-result),
+                                      pool_->connection())) {
       reason_ = std::move(end);
     }
-    return;
+    return false;
   }
   read_errors_.Clear();
-  relay_->PassOn(device_->fd());
+  busy_poll_.Served();
+  place_.attendance->Busy(place_.worker);
+  place_.relay->PassOn(device_->fd());
   const proto::Bytes message =
       slot->request_buffer.first(static_cast<size_t>(result));
   NoteRequest(pool_->connection(), message);
   if (dispatcher.Dispatch(slot, message) == Dispatcher::Outcome::kDone) {
     pool_->Free(slot);
   }
+  return true;
 }
 
 void DevUringTransport::SendFinished() {
   for (Slot* slot = pool_->TakeFinished(); slot != nullptr;) {
     Slot* next = slot->next;
-    NoteReply(slot);
-    Send(slot);
+    if (slot->moved) {
+      pool_->Free(slot);
+    } else {
+      NoteReply(slot);
+      Send(slot);
+    }
     slot = next;
   }
 }
 
+// The wait that follows counts on one completion for each reply, and goes on
+// sleeping once it has them: a reply that the kernel refuses, and that has to
+// be answered again, must give one more. So behind each stands a NOP that is
+// silent unless the reply has failed, which cancels it.
 void DevUringTransport::Send(Slot* slot) {
+  if (io_uring_sq_space_left(&ring_) < 2) io_uring_submit(&ring_);
   io_uring_sqe* sqe = Sqe();
   io_uring_prep_writev(sqe, device_->fd(), slot->parts, PartsOf(*slot), 0);
+  sqe->flags |= IOSQE_IO_LINK;
   io_uring_sqe_set_data64(sqe, Pack(Tag::kReply, slot->index));
+  io_uring_sqe* nop = Sqe();
+  io_uring_prep_nop(nop);
+  nop->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  io_uring_sqe_set_data64(nop, Pack(Tag::kAfterReply, slot->index));
   ++sending_;
 }
 

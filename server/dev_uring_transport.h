@@ -30,20 +30,20 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "server/busy_poll.h"
 #include "server/device.h"
 #include "server/device_io.h"
 #include "server/transport.h"
-#include "server/wake_relay.h"
 
 namespace barefuse {
 
 class DevUringTransport : public Transport {
  public:
-  // `device` is the worker's own clone, or one that all share. `pool` and
-  // `relay`, which knows this worker as `worker`, outlive the transport.
+  // `device` is the worker's own clone, or one that all share. `pool` and what
+  // `place` names outlive the transport.
   static absl::StatusOr<std::unique_ptr<DevUringTransport>> Create(
-      std::shared_ptr<const Device> device, SlotPool* pool, WakeRelay* relay,
-      size_t worker);
+      std::shared_ptr<const Device> device, SlotPool* pool,
+      const WorkerPlace& place, absl::Duration busy_poll);
   ~DevUringTransport() override;
 
   StopReason Run(Dispatcher& dispatcher,
@@ -51,7 +51,14 @@ class DevUringTransport : public Transport {
 
  private:
   // What a completion is of, and of which slot: packed into user_data.
-  enum class Tag : uint8_t { kPoll, kRead, kReply, kWake, kCancel };
+  enum class Tag : uint8_t {
+    kPoll,
+    kRead,
+    kReply,
+    kAfterReply,
+    kWake,
+    kCancel
+  };
   static uint64_t Pack(Tag tag, uint32_t slot) {
     return uint64_t{slot} << 8 | static_cast<uint8_t>(tag);
   }
@@ -61,18 +68,19 @@ class DevUringTransport : public Transport {
   }
 
   DevUringTransport(std::shared_ptr<const Device> device, SlotPool* pool,
-                    WakeRelay* relay, size_t worker)
+                    const WorkerPlace& place, absl::Duration busy_poll)
       : device_(std::move(device)),
         pool_(pool),
-        relay_(relay),
-        worker_(worker) {}
+        place_(place),
+        busy_poll_(busy_poll) {}
 
   io_uring_sqe* Sqe();
   void ArmWake();
   void ArmRead();
   void SendFinished();
   void Send(Slot* slot);
-  void OnRead(Slot* slot, int result, Dispatcher& dispatcher);
+  bool LookForRequest(Dispatcher& dispatcher, const std::atomic<bool>& stop);
+  bool OnRead(Slot* slot, ssize_t result, Dispatcher& dispatcher);
   void OnReply(Slot* slot, int result);
   void Handle(const io_uring_cqe& cqe, Dispatcher& dispatcher);
   void HandleCompletions(Dispatcher& dispatcher);
@@ -84,8 +92,8 @@ class DevUringTransport : public Transport {
 
   std::shared_ptr<const Device> device_;
   SlotPool* pool_;
-  WakeRelay* relay_;
-  const size_t worker_;
+  const WorkerPlace place_;
+  BusyPoll busy_poll_;
   io_uring ring_{};
   bool ring_ready_ = false;
   uint64_t wake_count_ = 0;    // where the eventfd is read to

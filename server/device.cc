@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +19,8 @@ namespace barefuse {
 namespace {
 
 constexpr char kDevicePath[] = "/dev/fuse";
+// A misc device: FUSE_MINOR of the kernel's miscdevice.h.
+const dev_t kDeviceNumber = makedev(10, 229);
 
 absl::StatusOr<UniqueFd> OpenDevice() {
   UniqueFd fd(open(kDevicePath, O_RDWR | O_CLOEXEC | O_NONBLOCK));
@@ -44,14 +49,41 @@ absl::StatusOr<Device> Device::Open() {
   return Device(*std::move(fd));
 }
 
-Device Device::Adopt(UniqueFd fd) {
+absl::StatusOr<Device> Device::Adopt(UniqueFd fd) {
+  struct stat info;
   int flags = fcntl(fd.get(), F_GETFL);
-  if (flags >= 0) fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK);
-  fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
-  return Device(std::move(fd));
+  if (flags < 0 || fstat(fd.get(), &info) != 0 ||
+      fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
+      fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("descriptor ", fd.get()));
+  }
+  if (S_ISCHR(info.st_mode) && info.st_rdev == kDeviceNumber) {
+    return Device(std::move(fd));
+  }
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (S_ISSOCK(info.st_mode) &&
+      getsockopt(fd.get(), SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+      type == SOCK_SEQPACKET) {
+    // A message goes in one piece or not at all. Beyond the system's limit
+    // only root may go, and others make do with what they get.
+    constexpr int kRoom = 4 << 20;  // bytes
+    for (int option : {SO_SNDBUFFORCE, SO_SNDBUF}) {
+      if (setsockopt(fd.get(), SOL_SOCKET, option, &kRoom, sizeof kRoom) == 0) {
+        break;
+      }
+    }
+    return Device(std::move(fd), true);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("descriptor ", fd.get(),
+                   " is neither a FUSE device nor a SOCK_SEQPACKET socket"));
 }
 
 absl::StatusOr<Device> Device::Clone() const {
+  if (is_socket_) {
+    return absl::UnimplementedError("a socket cannot be cloned");
+  }
   absl::StatusOr<UniqueFd> fd = OpenDevice();
   if (!fd.ok()) return fd.status();
   uint32_t source = static_cast<uint32_t>(fd_.get());
@@ -104,12 +136,16 @@ absl::StatusOr<size_t> Device::Read(std::span<std::byte> buffer,
                                     absl::Duration timeout) const {
   const absl::Time deadline = absl::Now() + timeout;
   for (;;) {
-    ssize_t n = read(fd_.get(), buffer.data(), buffer.size());
+    const ssize_t n = ReadNow(buffer);
     if (n >= 0) return static_cast<size_t>(n);
+    const int error = static_cast<int>(-n);
     // ENOENT: the request was taken back by a signal before it was read.
-    if (errno == EINTR || errno == ENOENT) continue;
-    if (errno != EAGAIN) {
-      return ErrnoStatus(errno, "cannot read from the FUSE device");
+    if (error == EINTR || error == ENOENT) continue;
+    if (error == ENODEV && is_socket_) {
+      return absl::UnavailableError("the socket's other end is closed");
+    }
+    if (error != EAGAIN) {
+      return ErrnoStatus(error, "cannot read from the FUSE device");
     }
     absl::Duration left = deadline - absl::Now();
     if (left <= absl::ZeroDuration()) {
@@ -121,9 +157,49 @@ absl::StatusOr<size_t> Device::Read(std::span<std::byte> buffer,
 }
 
 absl::Status Device::Write(std::span<const std::byte> reply) const {
-  ssize_t n = write(fd_.get(), reply.data(), reply.size());
-  if (n < 0) return ErrnoStatus(errno, "cannot write to the FUSE device");
+  if (int error = Notify(reply, {}); error != 0) {
+    return ErrnoStatus(error, "cannot write to the FUSE device");
+  }
   return absl::OkStatus();
+}
+
+ssize_t Device::ReadNow(std::span<std::byte> buffer) const {
+  const ssize_t n = read(fd_.get(), buffer.data(), buffer.size());
+  if (n > 0) return n;
+  if (n < 0) return errno == ECONNRESET && is_socket_ ? -ENODEV : -errno;
+  // The other end is closed, unless it has sent a message of no bytes.
+  pollfd end{fd_.get(), POLLRDHUP, 0};
+  if (is_socket_ && poll(&end, 1, 0) == 0) return 0;
+  return -ENODEV;
+}
+
+int Device::SendNow(const iovec* parts, size_t count) const {
+  ssize_t n;
+  do {
+    if (is_socket_) {
+      msghdr message{};
+      message.msg_iov = const_cast<iovec*>(parts);
+      message.msg_iovlen = count;
+      n = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    } else {
+      n = writev(fd_.get(), parts, static_cast<int>(count));
+    }
+  } while (n < 0 && errno == EINTR);
+  return n < 0 ? errno : 0;
+}
+
+int Device::Notify(std::span<const std::byte> head,
+                   std::span<const std::byte> data) const {
+  auto part = [](std::span<const std::byte> bytes) {
+    return iovec{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  };
+  const iovec parts[] = {part(head), part(data)};
+  const size_t count = data.empty() ? 1 : 2;
+  int error = SendNow(parts, count);
+  if (error != EAGAIN || !is_socket_) return error;
+  pollfd room{fd_.get(), POLLOUT, 0};
+  poll(&room, 1, 1000);
+  return SendNow(parts, count);
 }
 
 }  // namespace barefuse

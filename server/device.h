@@ -1,6 +1,8 @@
-// /dev/fuse: one connection to the kernel.
+// /dev/fuse, or a socket in its place: one connection to the kernel.
 #ifndef BAREFUSE_SERVER_DEVICE_H_
 #define BAREFUSE_SERVER_DEVICE_H_
+
+#include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -13,17 +15,20 @@
 
 namespace barefuse {
 
-// An open /dev/fuse. Its descriptor is O_NONBLOCK and O_CLOEXEC: no thread can
+// An open /dev/fuse, or a SOCK_SEQPACKET socket whose other end sends and takes
+// the same messages. Its descriptor is O_NONBLOCK and O_CLOEXEC: no thread can
 // be caught in a read that another one won, and no child keeps a dead mount
 // alive. Const functions may be called from any thread.
 class Device {
  public:
   // Not mounted yet: the descriptor is handed to mount(2).
   static absl::StatusOr<Device> Open();
-  // Takes over a descriptor, for instance of a mount made elsewhere.
-  static Device Adopt(UniqueFd fd);
+  // Takes over a descriptor of a mount made elsewhere, or of a socket. Fails
+  // where it is neither.
+  static absl::StatusOr<Device> Adopt(UniqueFd fd);
 
   int fd() const { return fd_.get(); }
+  bool is_socket() const { return is_socket_; }
 
   // Another descriptor of the same connection, with a queue of replies of its
   // own (FUSE_DEV_IOC_CLONE): a reply goes out on the descriptor that read the
@@ -49,10 +54,23 @@ class Device {
   // Writes one reply.
   absl::Status Write(std::span<const std::byte> reply) const;
 
+  // Reads one request that is there: its size in bytes, or a negative errno.
+  // -EAGAIN: there is none; -ENODEV: there will be none.
+  ssize_t ReadNow(std::span<std::byte> buffer) const;
+  // Writes one message of `count` parts: 0, or a positive errno. EAGAIN: the
+  // socket is full, POLLOUT says when it is not.
+  int SendNow(const iovec* parts, size_t count) const;
+  // Writes a notification. Waits for locks that the kernel takes; for room in
+  // a socket at most a second (EAGAIN).
+  int Notify(std::span<const std::byte> head,
+             std::span<const std::byte> data) const;
+
  private:
-  explicit Device(UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit Device(UniqueFd fd, bool is_socket = false)
+      : fd_(std::move(fd)), is_socket_(is_socket) {}
 
   UniqueFd fd_;
+  bool is_socket_ = false;
 };
 
 }  // namespace barefuse

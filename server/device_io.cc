@@ -52,6 +52,8 @@ std::string_view TransportText(TransportKind kind) {
       return "dev-uring";
     case TransportKind::kDev:
       return "dev";
+    case TransportKind::kSocket:
+      return "socket";
   }
   return "?";
 }
@@ -94,17 +96,20 @@ bool AnswerRefusal(Slot* slot, int error) {
     return false;
   }
   slot->pool->counters().refused_replies.Add(1);
+  // A socket whose other end is gone, which reading will tell.
+  if (error == EPIPE || error == ECONNRESET) return false;
   slot->pool->connection().Log(
       LogLevel::kWarning,
       absl::StrCat("the kernel refused the reply to request ",
                    slot->request.header.unique, " (opcode ", opcode,
                    "): ", std::strerror(error)));
-  // ENOENT means that nobody waits any more.
-  if (error != EINVAL || slot->refused) return false;
+  // ENOENT means that nobody waits any more. A socket has its own word for a
+  // message that it does not take.
+  if ((error != EINVAL && error != EMSGSIZE) || slot->refused) return false;
   slot->refused = true;
   slot->data = {};
   slot->head.FinishError(slot->request.header.unique, EIO);
-  slot->parts[0].iov_len = slot->head.bytes().size();
+  slot->parts[0].iov_len = slot->head.bytes().size();  // data is sent no more
   return true;
 }
 

@@ -31,11 +31,14 @@ void ServeCore(FileSystem& fs, Slot&, const proto::BatchForget& op) {
     fs.Forget(item.nodeid, item.nlookup);
   }
 }
-// Not answering leaves the victim to finish in its own time, which the
-// protocol allows.
-void ServeCore(FileSystem&, Slot&, const proto::Interrupt&) {}
-// It would answer a retrieve notification, of which none are sent.
-void ServeCore(FileSystem&, Slot&, const proto::NotifyReply&) {}
+// Never answered: EAGAIN would have it sent again, which parking does without,
+// and ENOSYS would turn interrupts off.
+void ServeCore(FileSystem&, Slot& slot, const proto::Interrupt& op) {
+  slot.pool->connection().interrupts().Interrupt(op.victim);
+}
+void ServeCore(FileSystem&, Slot& slot, const proto::NotifyReply& op) {
+  slot.pool->connection().notifier()->OnReply(slot.request.header.unique, op);
+}
 // The session has had its INIT.
 void ServeCore(FileSystem&, Slot& slot, const proto::Init&) {
   internal::CoreReply(slot).Error(EIO);
@@ -94,9 +97,35 @@ std::string_view CallbackOf(uint32_t opcode) {
   return "";
 }
 
-Dispatcher::Outcome Dispatcher::Dispatch(Slot* slot, proto::Bytes bytes) {
+void CallFileSystem(FileSystem& file_system, Slot* slot) {
+  switch (slot->request.header.opcode) {
+#define BAREFUSE_CASE(CONSTANT, Type, ...)                             \
+  case abi::CONSTANT:                                                  \
+    Serve<proto::Type>(file_system, *slot,                             \
+                       [](auto& fs, const auto& request, auto reply) { \
+                         fs.Type(request, std::move(reply));           \
+                       });                                             \
+    break;
+    BAREFUSE_OPERATIONS(BAREFUSE_CASE)
+#undef BAREFUSE_CASE
+  }
+}
+
+Dispatcher::Dispatcher(std::shared_ptr<FileSystem> file_system,
+                       std::shared_ptr<Offload> offload)
+    : file_system_(std::move(file_system)), offload_(std::move(offload)) {
+  for (const proto::Operation& operation : proto::kOperations) {
+    may_block_[proto::OperationIndex(operation.opcode)] =
+        offload_ != nullptr && !operation.name.empty() &&
+        file_system_->ExecutionOf(operation.opcode) == Execution::kBlocking;
+  }
+}
+
+Dispatcher::Outcome Dispatcher::Dispatch(Slot* slot, proto::Bytes bytes,
+                                         Offload* all) {
   SlotPool& pool = *slot->pool;
-  const Connection& connection = pool.connection();
+  Connection& connection = pool.connection();
+  slot->message_size = bytes.size();
   proto::DecodeError error =
       proto::DecodeRequest(bytes, connection.dialect(), &slot->request);
   if (!error.ok()) return Reject(slot, error);
@@ -107,21 +136,18 @@ Dispatcher::Outcome Dispatcher::Dispatch(Slot* slot, proto::Bytes bytes) {
   pool.SetServing(opcode);
   if (connection.debug()) LogRequest(*slot, connection);
   slot->state.store(Slot::State::kHandling, std::memory_order_relaxed);
-  switch (opcode) {
-#define BAREFUSE_CASE(CONSTANT, Type, ...)                             \
-  case abi::CONSTANT:                                                  \
-    Serve<proto::Type>(*file_system_, *slot,                           \
-                       [](auto& fs, const auto& request, auto reply) { \
-                         fs.Type(request, std::move(reply));           \
-                       });                                             \
-    break;
-    BAREFUSE_OPERATIONS(BAREFUSE_CASE)
-#undef BAREFUSE_CASE
+  if (proto::kOperations[place].owed != proto::Owed::kReply) {
+    CallFileSystem(*file_system_, slot);
+    return Outcome::kDone;
   }
-  // Only a row that owes no reply leaves the slot to us: any other may have
-  // been answered, and its slot used again, by now.
-  return proto::kOperations[place].owed == proto::Owed::kReply ? Outcome::kOwed
-                                                               : Outcome::kDone;
+  // From here on the slot may be answered, and used again, before the call
+  // returns.
+  connection.interrupts().Begin(slot);
+  Offload* offload = may_block_[place] ? offload_.get() : all;
+  if (offload == nullptr || !offload->Take(slot)) {
+    CallFileSystem(*file_system_, slot);
+  }
+  return Outcome::kOwed;
 }
 
 // A malformed body is the request's fault and gets EIO; ENOSYS is for what

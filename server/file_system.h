@@ -18,6 +18,17 @@
 
 namespace barefuse {
 
+// Where a handler is called.
+enum class Execution {
+  // On the worker that has read the request: nothing is faster. For handlers
+  // that return soon, whether or not they have answered by then.
+  kWorker,
+  // On a thread of the session's pool (SessionOptions::offload_threads), where
+  // it waits if all of them are busy. For handlers that may wait for something
+  // (a disk, a network, a lock). Where no thread can be had, on the worker.
+  kBlocking,
+};
+
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
@@ -28,6 +39,11 @@ class FileSystem {
   // wants; it gets those that the kernel offers and the core implements.
   // Default: those that change nothing a filesystem could notice.
   virtual uint64_t WantedCapabilities() const;
+  // How requests with `opcode` (FUSE_* of kernel_abi/opcodes.h) are served.
+  // Asked once for each at the start. Default: kWorker for all.
+  virtual Execution ExecutionOf(uint32_t opcode) const {
+    return Execution::kWorker;
+  }
   // The terms are settled, requests will follow. On the thread that mounts.
   virtual void Init(Connection& connection) {}
   // The kernel's goodbye (FUSE_DESTROY), only on block device mounts.

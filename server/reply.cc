@@ -2,6 +2,8 @@
 
 #include <limits.h>
 
+#include "server/detach.h"
+
 namespace barefuse {
 namespace {
 
@@ -33,6 +35,13 @@ void ReplyBase::Error(int error) && {
   slot->data = {};
   slot->head.FinishError(slot->request.header.unique, error);
   slot->pool->Finish(slot);
+}
+
+bool ReplyBase::Detach() {
+  Slot* parked = barefuse::Detach(slot_);
+  if (parked == nullptr) return false;
+  slot_ = parked;
+  return true;
 }
 
 void ReplyBase::Drop() {
@@ -97,6 +106,23 @@ DirectoryPlusReply::DirectoryPlusReply(Slot& slot)
 
 IoctlReply::IoctlReply(Slot& slot)
     : ReplyBase(slot), asked_(BytesAsked(slot)) {}
+
+void IoctlReply::Retry(std::span<const abi::fuse_ioctl_iovec> in,
+                       std::span<const abi::fuse_ioctl_iovec> out) && {
+  if (in.size() + out.size() > abi::FUSE_IOCTL_MAX_IOV) {
+    return std::move(*this).Error(EIO);
+  }
+  std::byte* end = data_buffer().data();
+  for (std::span<const abi::fuse_ioctl_iovec> part : {in, out}) {
+    if (part.empty()) continue;
+    std::memcpy(end, part.data(), part.size_bytes());
+    end += part.size_bytes();
+  }
+  SendWithData(abi::fuse_ioctl_out{0, abi::FUSE_IOCTL_RETRY,
+                                   static_cast<uint32_t>(in.size()),
+                                   static_cast<uint32_t>(out.size())},
+               {data_buffer().data(), end});
+}
 
 void IoctlReply::Ok(int32_t result, size_t size) && {
   SendWithData(abi::fuse_ioctl_out{result, 0, 0, 0},

@@ -4,12 +4,16 @@
 // or `std::move(reply).Error(errno)`, at once or later, on any thread; the
 // memory of the request is gone from then on. A reply that is dropped answers
 // EIO and is counted. One that outlives its session does nothing.
+//
+// An answer that is given while its worker is in a handler is sent once that
+// handler returns; a worker that waits for requests sends it at once.
 #ifndef BAREFUSE_SERVER_REPLY_H_
 #define BAREFUSE_SERVER_REPLY_H_
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -40,8 +44,28 @@ class ReplyBase {
   // `error` is a positive errno, 1 .. 511; anything else is sent as EIO.
   void Error(int error) &&;
 
+  // Whether the caller was interrupted by a signal. The kernel waits for the
+  // answer all the same; EINTR is what a call that has done nothing gives.
+  bool interrupted() const { return slot_->interrupt.interrupted(); }
+
+  // `callback` is called at most once, when the caller is interrupted: on the
+  // thread that hears of it, or at once, on this one, if it has been by now.
+  // It may come while the reply is being given elsewhere, and shortly after:
+  // what it uses it must own, and look up rather than point to. It must not
+  // block. Where it is never called it goes with the reply.
+  void OnInterrupt(std::function<void()> callback) {
+    slot_->interrupt.OnInterrupt(std::move(callback));
+  }
+
  protected:
   explicit ReplyBase(Slot& slot) : slot_(&slot) {}
+
+  // For an answer that will take long. Moves the request to a slot of the
+  // session's own (SessionOptions::parked_requests), so that it takes none of
+  // its worker's. The Request, its names and data, and what buffer() gave are
+  // not valid any more; the reply is. False: there is no room, nothing has
+  // changed.
+  bool Detach();
 
   const proto::Dialect& dialect() const {
     return slot_->pool->connection().dialect();
@@ -87,6 +111,7 @@ template <class Out>
 class Reply : public ReplyBase {
  public:
   explicit Reply(Slot& slot) : ReplyBase(slot) {}
+  using ReplyBase::Detach;
   void Ok(const Out& out) && { Send(out); }
 };
 
@@ -104,6 +129,7 @@ using CopyFileRangeReply = Reply<abi::fuse_copy_file_range_out>;
 class EmptyReply : public ReplyBase {
  public:
   explicit EmptyReply(Slot& slot) : ReplyBase(slot) {}
+  using ReplyBase::Detach;
   void Ok() && { SendData({}); }
 };
 
@@ -111,6 +137,7 @@ class EmptyReply : public ReplyBase {
 class WriteReply : public ReplyBase {
  public:
   explicit WriteReply(Slot& slot) : ReplyBase(slot) {}
+  using ReplyBase::Detach;
   void Ok(size_t bytes) && {
     Send(abi::fuse_write_out{static_cast<uint32_t>(bytes), 0});
   }
@@ -120,6 +147,7 @@ class WriteReply : public ReplyBase {
 class DataReply : public ReplyBase {
  public:
   explicit DataReply(Slot& slot);
+  using ReplyBase::Detach;
 
   // Room for as many bytes as were asked for (for READLINK, for the longest
   // target), on a page boundary, sent from where it is. Valid until the reply
@@ -147,6 +175,7 @@ class DataReply : public ReplyBase {
 class XattrReply : public ReplyBase {
  public:
   explicit XattrReply(Slot& slot);
+  using ReplyBase::Detach;
 
   std::span<std::byte> buffer() const { return data_buffer().first(asked_); }
 
@@ -200,6 +229,7 @@ class OpenFlags {
 class OpenReply : public ReplyBase, public OpenFlags {
  public:
   explicit OpenReply(Slot& slot) : ReplyBase(slot) {}
+  using ReplyBase::Detach;
   // `fh` comes back with every request on the open file.
   void Ok(uint64_t fh) && { Send(Out(fh, connection())); }
 };
@@ -207,6 +237,7 @@ class OpenReply : public ReplyBase, public OpenFlags {
 class CreateReply : public ReplyBase, public OpenFlags {
  public:
   explicit CreateReply(Slot& slot) : ReplyBase(slot) {}
+  using ReplyBase::Detach;
   void Ok(const abi::fuse_entry_out& entry, uint64_t fh) && {
     Send(proto::CreateOut{entry, Out(fh, connection()),
                           request().header.opcode == abi::FUSE_TMPFILE});
@@ -258,12 +289,20 @@ class DirectoryPlusReply : public ReplyBase {
 class IoctlReply : public ReplyBase {
  public:
   explicit IoctlReply(Slot& slot);
+  using ReplyBase::Detach;
 
   // Room for as many bytes as the caller takes back.
   std::span<std::byte> buffer() const { return data_buffer().first(asked_); }
   // `result` is what ioctl(2) gives, followed by the first `size` bytes of
   // buffer().
   void Ok(int32_t result, size_t size) &&;
+  // For an ioctl with FUSE_IOCTL_UNRESTRICTED in its flags, of which the kernel
+  // does not know what it reads and writes: asks for it again, with the
+  // caller's memory at `in` as its data and room for `out`. At most 256 of them
+  // (EIO). Linux sends such ioctls only to character devices (CUSE); on others
+  // it refuses this answer (EIO for the caller).
+  void Retry(std::span<const abi::fuse_ioctl_iovec> in,
+             std::span<const abi::fuse_ioctl_iovec> out) &&;
 
  private:
   size_t asked_;

@@ -50,6 +50,9 @@ class Request {
     return Ids{header().uid, header().gid, header().pid};
   }
 
+  // Whether the caller was interrupted by a signal; see ReplyBase.
+  bool interrupted() const { return slot_->interrupt.interrupted(); }
+
   Connection& connection() const { return slot_->pool->connection(); }
 
  private:

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <charconv>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -12,15 +12,12 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
-#include "proto/decode_reply.h"
-#include "proto/decode_request.h"
-#include "proto/describe.h"
 #include "server/errno_status.h"
+#include "server/handshake.h"
 
 namespace barefuse {
 namespace {
 
-constexpr absl::Duration kHandshakeTimeout = absl::Seconds(30);
 // What each step of the end gets, however much of the time the ones before
 // took.
 constexpr absl::Duration kLeastTime = absl::Milliseconds(500);
@@ -31,6 +28,18 @@ absl::string_view ToAbsl(std::string_view text) {
 
 uint32_t DefaultWorkers() {
   return std::clamp(2 * std::thread::hardware_concurrency(), 2u, 8u);
+}
+
+// "/dev/fd/N", by convention a connection that exists already.
+std::optional<int> DescriptorOf(std::string_view mountpoint) {
+  constexpr std::string_view kPrefix = "/dev/fd/";
+  if (!mountpoint.starts_with(kPrefix)) return std::nullopt;
+  mountpoint.remove_prefix(kPrefix.size());
+  int fd = -1;
+  const char* last = mountpoint.data() + mountpoint.size();
+  auto [end, error] = std::from_chars(mountpoint.data(), last, fd);
+  if (error != std::errc() || end != last || fd < 0) return std::nullopt;
+  return fd;
 }
 
 absl::Status Check(const SessionOptions& options) {
@@ -47,24 +56,39 @@ absl::Status Check(const SessionOptions& options) {
       options.max_minor > abi::FUSE_KERNEL_MINOR_VERSION) {
     return absl::InvalidArgumentError("max_minor must be 1 .. 45");
   }
+  if (options.max_pages > 256) {
+    return absl::InvalidArgumentError("max_pages must be at most 256");
+  }
+  if (options.parked_requests > 65536) {
+    return absl::InvalidArgumentError("more than 65536 parked requests");
+  }
+  if (options.offload_threads > 1024) {
+    return absl::InvalidArgumentError("more than 1024 offload threads");
+  }
+  if (options.request_timeout < absl::ZeroDuration() ||
+      options.request_timeout > absl::Seconds(0xffff) ||
+      options.request_timeout % absl::Seconds(1) != absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        "the request timeout must be whole seconds, at most 65535");
+  }
+  if (options.busy_poll < absl::ZeroDuration() ||
+      options.busy_poll > absl::Seconds(1)) {
+    return absl::InvalidArgumentError(
+        "the busy-poll time must be at most a second");
+  }
+  if (options.transport == TransportKind::kSocket) {
+    return absl::InvalidArgumentError(
+        "the socket transport is for a socket, which is recognised");
+  }
   if (options.backing_depth > 1) {
     return absl::InvalidArgumentError("the backing depth must be 0 or 1");
   }
   return absl::OkStatus();
 }
 
-// What became of each wish. Two that exclude each other are a mistake of the
-// filesystem's, which everybody is told; the rest is for debugging.
-void LogTerms(const proto::Negotiated& terms, const LogSink& log, bool debug) {
-  for (const proto::Capability& capability : proto::Capabilities()) {
-    const proto::Verdict verdict = terms.VerdictOf(capability.flag);
-    const bool excluded = verdict == proto::Verdict::kExcluded;
-    if (verdict == proto::Verdict::kNotWanted || (!excluded && !debug)) {
-      continue;
-    }
-    log(excluded ? LogLevel::kWarning : LogLevel::kDebug,
-        absl::StrCat("INIT ", ToAbsl(capability.name), ": ",
-                     ToAbsl(proto::VerdictText(verdict))));
+void UnmountAndSay(class Mount& mount, const LogSink& log) {
+  if (absl::Status status = mount.Unmount(); !status.ok()) {
+    log(LogLevel::kWarning, std::string(status.message()));
   }
 }
 
@@ -78,15 +102,31 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Mount(
     std::shared_ptr<FileSystem> file_system, const std::string& mountpoint,
     SessionOptions options) {
   if (absl::Status status = Check(options); !status.ok()) return status;
+  if (std::optional<int> fd = DescriptorOf(mountpoint)) {
+    return Serve(std::move(file_system), UniqueFd(*fd), std::move(options));
+  }
   std::unique_ptr<Session> session(
       new Session(std::move(file_system), std::move(options)));
-  if (absl::Status status = session->Start(mountpoint); !status.ok()) {
-    return status;
-  }
+  absl::Status status = session->MountAt(mountpoint);
+  if (status.ok()) status = session->Start();
+  if (!status.ok()) return status;
   return session;
 }
 
-absl::Status Session::Start(const std::string& mountpoint) {
+absl::StatusOr<std::unique_ptr<Session>> Session::Serve(
+    std::shared_ptr<FileSystem> file_system, UniqueFd device,
+    SessionOptions options) {
+  if (absl::Status status = Check(options); !status.ok()) return status;
+  absl::StatusOr<Device> adopted = Device::Adopt(std::move(device));
+  if (!adopted.ok()) return adopted.status();
+  std::unique_ptr<Session> session(
+      new Session(std::move(file_system), std::move(options)));
+  session->device_ = std::make_shared<const Device>(*std::move(adopted));
+  if (absl::Status status = session->Start(); !status.ok()) return status;
+  return session;
+}
+
+absl::Status Session::MountAt(const std::string& mountpoint) {
   absl::StatusOr<Device> device = Device::Open();
   if (!device.ok()) return device.status();
   device_ = std::make_shared<const Device>(*std::move(device));
@@ -94,9 +134,17 @@ absl::Status Session::Start(const std::string& mountpoint) {
   absl::StatusOr<class Mount> mount =
       Mount::Make(*device_, mountpoint, options_.mount, options_.log);
   if (!mount.ok()) return mount.status();
-  mount_.emplace(*std::move(mount));
+  mount_ = std::make_shared<class Mount>(*std::move(mount));
+  return absl::OkStatus();
+}
 
-  absl::StatusOr<proto::Negotiated> terms = Handshake(*device_);
+absl::Status Session::Start() {
+  // Before any worker starts: their buffers and layouts depend on it.
+  absl::StatusOr<proto::Negotiated> terms =
+      Handshake(*device_, {.wishes = Wishes(),
+                           .log = options_.log,
+                           .tap = options_.tap,
+                           .debug = options_.debug});
   if (!terms.ok()) return terms.status();
   connection_ = std::make_shared<Connection>(device_, *terms, options_.log,
                                              options_.debug, options_.tap);
@@ -108,111 +156,67 @@ absl::Status Session::Start(const std::string& mountpoint) {
                  absl::StrCat(workers_->size(), " workers, transport ",
                               ToAbsl(TransportText(transport())),
                               cloned_ ? ", each with a device of its own"
-                                      : ", on one device"));
+                                      : ", on one descriptor"));
   }
   return workers_->Start();
+}
+
+// A clone of the device for the next worker, or what all share.
+std::shared_ptr<const Device> Session::NextDevice() {
+  if (!cloned_) return device_;
+  absl::StatusOr<Device> clone = device_->Clone();
+  if (clone.ok()) return std::make_shared<const Device>(*std::move(clone));
+  options_.log(LogLevel::kInfo,
+               absl::StrCat(clone.status().message(),
+                            "; the workers share one descriptor"));
+  cloned_ = false;
+  return device_;
 }
 
 absl::Status Session::AddWorkers() {
   const uint32_t count =
       options_.workers != 0 ? options_.workers : DefaultWorkers();
   absl::StatusOr<std::shared_ptr<WorkerGroup>> workers =
-      WorkerGroup::Create(file_system_, connection_, options_.transport, count,
-                          options_.slots_per_worker);
+      WorkerGroup::Create(file_system_, connection_,
+                          {.transport = options_.transport,
+                           .workers = count,
+                           .slots = options_.slots_per_worker,
+                           .parked = options_.parked_requests,
+                           .offload_threads = options_.offload_threads,
+                           .busy_poll = options_.busy_poll});
   if (!workers.ok()) return workers.status();
   workers_ = *std::move(workers);
-  cloned_ = options_.clone_device && count > 1;
+  cloned_ = options_.clone_device && !device_->is_socket() && count > 1;
   for (uint32_t i = 0; i < count; ++i) {
-    std::shared_ptr<const Device> own = device_;
     // The first worker takes the descriptor that was mounted.
-    if (cloned_ && i > 0) {
-      absl::StatusOr<Device> clone = device_->Clone();
-      if (clone.ok()) {
-        own = std::make_shared<const Device>(*std::move(clone));
-      } else {
-        options_.log(LogLevel::kInfo,
-                     absl::StrCat(clone.status().message(),
-                                  "; the workers share one descriptor"));
-        cloned_ = false;
-      }
-    }
-    if (absl::Status status = workers_->Add(std::move(own)); !status.ok()) {
-      return status;
-    }
+    absl::Status status = workers_->Add(i == 0 ? device_ : NextDevice());
+    if (!status.ok()) return status;
   }
-  return absl::OkStatus();
+  if (options_.parked_requests == 0) return absl::OkStatus();
+  return workers_->AddReserve(NextDevice());
 }
 
-// The first exchange is read and answered here, before any worker starts: the
-// workers' buffers and layouts depend on it.
-absl::StatusOr<proto::Negotiated> Session::Handshake(const Device& device) {
+proto::Wishes Session::Wishes() const {
   proto::Wishes wishes;
-  wishes.capabilities =
-      file_system_->WantedCapabilities() | abi::FUSE_ABORT_ERROR;
+  wishes.capabilities = file_system_->WantedCapabilities() |
+                        abi::FUSE_ABORT_ERROR | abi::FUSE_REQUEST_TIMEOUT;
   wishes.max_write = options_.max_write;
+  wishes.max_pages = options_.max_pages;
   wishes.page_size = static_cast<uint32_t>(sysconf(_SC_PAGESIZE));
   wishes.max_minor = options_.max_minor;
   wishes.max_readahead = options_.max_readahead;
   wishes.max_background = options_.max_background;
   wishes.congestion_threshold =
-      static_cast<uint16_t>(options_.max_background / 4 * 3);
+      options_.congestion_threshold != 0
+          ? options_.congestion_threshold
+          : static_cast<uint16_t>(options_.max_background / 4 * 3);
   wishes.backing_depth = options_.backing_depth;
-
-  // Before INIT the kernel asks for the smallest buffer and one write.
-  std::vector<std::byte> buffer(abi::FUSE_MIN_READ_BUFFER + (1 << 20));
-  for (;;) {
-    absl::StatusOr<size_t> size = device.Read(buffer, kHandshakeTimeout);
-    if (!size.ok()) return size.status();
-    proto::Request request;
-    proto::DecodeError error = proto::DecodeRequest(
-        proto::Bytes(buffer).first(*size), proto::Dialect{}, &request);
-    const auto* init = std::get_if<proto::Init>(&request.operation);
-    if (!error.ok() || init == nullptr) {
-      return absl::InternalError(absl::StrCat(
-          "the kernel's first request is no INIT: ",
-          error.ok() ? ToAbsl(proto::OperationName(request.header.opcode))
-                     : ToAbsl(proto::FaultText(error.fault))));
-    }
-    proto::Negotiated terms = proto::Negotiate(*init, wishes);
-    proto::ReplyHead head;
-    if (terms.outcome == proto::InitOutcome::kRejected) {
-      head.FinishError(request.header.unique, EPROTO);
-    } else {
-      head.Encode(terms.dialect, terms.reply);
-      head.Finish(request.header.unique, 0);
-    }
-    if (options_.debug) {
-      char line[2048];
-      options_.log(LogLevel::kDebug, proto::DescribeRequest(request, line));
-      proto::ReplyMessage reply;
-      proto::DecodeReply(head.bytes(), {abi::FUSE_INIT, 0}, terms.dialect,
-                         &reply)
-          .ok();
-      options_.log(LogLevel::kDebug,
-                   proto::DescribeReply(abi::FUSE_INIT, reply, line));
-    }
-    if (terms.outcome == proto::InitOutcome::kAgreed) {
-      LogTerms(terms, options_.log, options_.debug);
-    }
-    if (options_.tap) {
-      options_.tap(Direction::kFromKernel, proto::Bytes(buffer).first(*size),
-                   {});
-      options_.tap(Direction::kToKernel, head.bytes(), {});
-    }
-    if (absl::Status status = device.Write(head.bytes()); !status.ok()) {
-      return status;
-    }
-    switch (terms.outcome) {
-      case proto::InitOutcome::kAgreed:
-        return terms;
-      case proto::InitOutcome::kTryAgain:
-        continue;
-      case proto::InitOutcome::kRejected:
-        return absl::FailedPreconditionError(
-            absl::StrCat("the kernel speaks FUSE ", init->major, ".",
-                         init->minor, ", which is older than 7.1"));
-    }
+  wishes.request_timeout =
+      static_cast<uint16_t>(absl::ToInt64Seconds(options_.request_timeout));
+  if (wishes.request_timeout == 0) {
+    wishes.capabilities &= ~abi::FUSE_REQUEST_TIMEOUT;
   }
+  return wishes;
 }
 
 void Session::Stop() { workers_->RequestEnd(); }
@@ -232,35 +236,36 @@ void Session::Teardown() {
     // While the workers still serve, so that the kernel can write back and ask
     // what it has to. Where they do not, it would ask for ever: the connection
     // has to go first then.
-    if (workers_->ClaimEnd({StopReason::Kind::kStopped, ""})) {
-      SyncMount(&sync, deadline);
-      Unmount();
+    if (workers_->ClaimEnd({StopReason::Kind::kStopped, ""}) &&
+        mount_ != nullptr) {
+      LeaveMount(&sync, deadline);
     }
     EndWorkers(deadline);
   }
   if (connection_ != nullptr) connection_->Disconnect();
   device_.reset();
-  EndSync(&sync);
-  Unmount();
+  // Unless that is still at it, and owns the mount.
+  if (EndSync(&sync) && mount_ != nullptr) {
+    UnmountAndSay(*mount_, options_.log);
+  }
+  mount_.reset();
   if (connection_ != nullptr) connection_->BeQuiet();
 }
 
 // The connection's end has ended it, unless somebody else holds the device, a
 // child for instance that has not called exec.
-void Session::EndSync(Sync* sync) {
-  if (sync->done == nullptr) return;
-  if (sync->done->WaitForNotificationWithTimeout(kLeastTime)) {
-    sync->thread.Join();
-  } else {
-    sync->thread.Detach();  // it owns what it uses
-  }
+bool Session::EndSync(Sync* sync) {
+  if (sync->done == nullptr) return true;
+  const bool done = sync->done->WaitForNotificationWithTimeout(kLeastTime);
+  done ? sync->thread.Join() : sync->thread.Detach();  // it owns what it uses
+  return done;
 }
 
 void Session::EndWorkers(absl::Time deadline) {
   workers_->Stop();
   const bool ended =
       workers_->AwaitThreads(std::max(deadline - absl::Now(), kLeastTime));
-  std::vector<std::string> left;
+  WorkerGroup::Left left;
   if (!ended) {
     // A handler may wait for an answer from its own mount, which the end of the
     // connection gives it. Ours is the descriptor that was mounted.
@@ -270,11 +275,20 @@ void Session::EndWorkers(absl::Time deadline) {
     if (!workers_->AwaitThreads(kLeastTime)) left = workers_->Abandon();
   }
   reason_ = workers_->reason();
-  if (!left.empty()) {
+  if (!left.workers.empty()) {
     absl::StrAppend(&reason_.detail, reason_.detail.empty() ? "" : "; ",
-                    left.size(), " of ", workers_->size(),
+                    left.workers.size(), " of ", workers_->size(),
                     " workers left behind in a handler that did not return: ",
-                    absl::StrJoin(left, ", "));
+                    absl::StrJoin(left.workers, ", "));
+  }
+  if (!left.others.empty()) {
+    absl::StrAppend(&reason_.detail, reason_.detail.empty() ? "" : "; ",
+                    left.others.size(),
+                    " threads of the session left behind in a handler that did "
+                    "not return: ",
+                    absl::StrJoin(left.others, ", "));
+  }
+  if (!left.workers.empty() || !left.others.empty()) {
     options_.log(LogLevel::kError, reason_.detail);
   }
   if (const uint32_t unanswered = workers_->unanswered(); unanswered != 0) {
@@ -284,12 +298,15 @@ void Session::EndWorkers(absl::Time deadline) {
 }
 
 // Lets the kernel write back what it holds, which a detached mount with open
-// files would never do. Bounded in time: a filesystem may not answer.
-void Session::SyncMount(Sync* sync, absl::Time deadline) {
+// files would never do, and unmounts: of a block device's mount that asks us
+// for a last answer too (DESTROY). Bounded in time: a filesystem may not
+// answer.
+void Session::LeaveMount(Sync* sync, absl::Time deadline) {
   auto done = std::make_shared<absl::Notification>();
   absl::Status started =
-      sync->thread.Start([path = mount_->mountpoint(), done] {
-        SyncFilesystem(path);
+      sync->thread.Start([mount = mount_, log = options_.log, done] {
+        SyncFilesystem(mount->mountpoint());
+        UnmountAndSay(*mount, log);
         done->Notify();
       });
   if (!started.ok()) return;
@@ -298,13 +315,6 @@ void Session::SyncMount(Sync* sync, absl::Time deadline) {
     options_.log(LogLevel::kWarning,
                  "the filesystem took too long to write back; what it has not "
                  "taken by now is lost");
-  }
-}
-
-void Session::Unmount() {
-  if (!mount_.has_value()) return;
-  if (absl::Status status = mount_->Unmount(); !status.ok()) {
-    options_.log(LogLevel::kWarning, std::string(status.message()));
   }
 }
 

@@ -26,6 +26,7 @@
 #include "server/statistics.h"
 #include "server/thread.h"
 #include "server/transport.h"
+#include "server/unique_fd.h"
 #include "server/worker_group.h"
 
 namespace barefuse {
@@ -46,13 +47,42 @@ struct SessionOptions {
   // it.
   uint32_t slots_per_worker = 16;
 
+  // Threads for handlers that may block (FileSystem::ExecutionOf), 0 .. 1024,
+  // started when they are needed; what is more waits in its worker's slot. As
+  // many again serve what the reserve has read, one at least. 0: such handlers
+  // block their worker.
+  uint32_t offload_threads = 8;
+  // Requests that may be under way beside those in the workers' slots: those
+  // that have been detached (ReplyBase::Detach), and those that are read in
+  // reserve because every worker is in a handler or has all its slots taken.
+  // With all of these taken as well nothing is read until a reply is given,
+  // INTERRUPTs and FORGETs included; the session's end needs no slot. Address
+  // space like slots. 0: no reserve, and no thread but the workers' calls the
+  // filesystem, if offload_threads is 0 too.
+  uint32_t parked_requests = 256;
+  // How long a worker that has served a request looks for the next one before
+  // it sleeps, at most a second. It costs processor time for latency: worth it
+  // for one busy client and an idle core. An idle session costs nothing.
+  absl::Duration busy_poll = absl::ZeroDuration();
+
   // What INIT asks for, beside FileSystem::WantedCapabilities().
   // The newest minor version to speak, 1 .. 45. Lower than the newest only to
   // test what an older one does.
   uint32_t max_minor = abi::FUSE_KERNEL_MINOR_VERSION;
   uint32_t max_write = 1 << 20;  // bytes, 4 KiB .. 1 MiB
+  // Pages of one request, at most 256; 0: as many as max_write takes. Lowers
+  // max_write where it is too small for it.
+  uint16_t max_pages = 0;
   uint32_t max_readahead = ~0u;  // bytes
-  uint16_t max_background = 64;  // requests
+  // Requests that the kernel has under way on nobody's behalf (readahead,
+  // writing back), and from how many on it takes the device to be congested
+  // (0: three quarters).
+  uint16_t max_background = 64;
+  uint16_t congestion_threshold = 0;
+  // Whole seconds after which the kernel, where a request has no answer, aborts
+  // the whole connection; it rounds up to 15 at least. 0: it waits for ever. A
+  // lock that is waited for counts too. 7.43.
+  absl::Duration request_timeout = absl::ZeroDuration();
   // Depth of the filesystems that backing files are on: 0, not stacked; 1,
   // they may be on overlayfs or another passthrough mount, and then nothing
   // can be stacked above this one. The kernel is told depth + 1.
@@ -72,9 +102,18 @@ class Session {
  public:
   // Mounts `file_system` at `mountpoint` and starts to serve it. On a failure
   // nothing is left mounted, and the message is a sentence for the user. Needs
-  // root (CAP_SYS_ADMIN).
+  // root (CAP_SYS_ADMIN). "/dev/fd/N" is no mountpoint but an inherited
+  // descriptor, which is taken over as Serve does.
   static absl::StatusOr<std::unique_ptr<Session>> Mount(
       std::shared_ptr<FileSystem> file_system, const std::string& mountpoint,
+      SessionOptions options);
+
+  // Serves a connection that exists already: a FUSE device that somebody has
+  // mounted and whose INIT has not been answered, or a SOCK_SEQPACKET socket
+  // whose other end sends requests and takes replies, one in a message. The end
+  // leaves the mount to whoever made it, with its connection ended.
+  static absl::StatusOr<std::unique_ptr<Session>> Serve(
+      std::shared_ptr<FileSystem> file_system, UniqueFd device,
       SessionOptions options);
 
   // Stops and waits.
@@ -112,25 +151,26 @@ class Session {
  private:
   Session(std::shared_ptr<FileSystem> file_system, SessionOptions options);
 
-  absl::Status Start(const std::string& mountpoint);
-  absl::StatusOr<proto::Negotiated> Handshake(const Device& device);
+  absl::Status MountAt(const std::string& mountpoint);
+  absl::Status Start();
+  proto::Wishes Wishes() const;
+  std::shared_ptr<const Device> NextDevice();
   absl::Status AddWorkers();
   void Teardown();
   void EndWorkers(absl::Time deadline);
-  // Writing back, on a thread that may take too long.
+  // Writing back and unmounting, on a thread that may take too long.
   struct Sync {
     Thread thread;
     std::shared_ptr<absl::Notification> done;  // nullptr: not begun
   };
-  void SyncMount(Sync* sync, absl::Time deadline);
-  static void EndSync(Sync* sync);
-  void Unmount();
+  void LeaveMount(Sync* sync, absl::Time deadline);
+  static bool EndSync(Sync* sync);
 
   std::shared_ptr<FileSystem> file_system_;
   const SessionOptions options_;
   std::shared_ptr<const Device> device_;
   std::shared_ptr<Connection> connection_;
-  std::optional<class Mount> mount_;
+  std::shared_ptr<class Mount> mount_;  // nullptr where it is not ours
   std::shared_ptr<WorkerGroup> workers_;
   bool cloned_ = false;
 

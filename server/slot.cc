@@ -22,12 +22,16 @@ constexpr size_t RoundUpToPage(size_t n) { return (n + kPage - 1) & -kPage; }
 
 }  // namespace
 
-absl::StatusOr<SlotPool*> SlotPool::Create(
-    std::shared_ptr<Connection> connection, uint32_t slots, size_t max_data) {
+size_t SlotPool::BytesPerSlot(size_t max_data) {
   // A page whose end takes header and fuse_write_in, the data, and room for
   // the data of a reply.
-  const size_t data = RoundUpToPage(std::max(max_data, kMinData));
-  const size_t per_slot = kPage + data + data;
+  return kPage + 2 * RoundUpToPage(std::max(max_data, kMinData));
+}
+
+absl::StatusOr<SlotPool*> SlotPool::Create(
+    std::shared_ptr<Connection> connection, uint32_t slots, size_t max_data) {
+  const size_t per_slot = BytesPerSlot(max_data);
+  const size_t data = (per_slot - kPage) / 2;
   SlotPool* pool = new SlotPool(std::move(connection), slots);
   pool->memory_size_ = per_slot * slots;
   pool->memory_ = mmap(nullptr, pool->memory_size_, PROT_READ | PROT_WRITE,
@@ -46,13 +50,16 @@ absl::StatusOr<SlotPool*> SlotPool::Create(
     slot.request_buffer = {memory + kPage - kWriteDataOffset,
                            kWriteDataOffset + data};
     slot.data_buffer = {memory + kPage + data, data};
+    absl::MutexLock lock(&pool->free_mutex_);
     pool->free_.push_back(slots - 1 - i);
   }
+  pool->connection_->interrupts().Add(pool);
   return pool;
 }
 
 SlotPool::SlotPool(std::shared_ptr<Connection> connection, uint32_t slots)
     : connection_(std::move(connection)), slots_(slots) {
+  absl::MutexLock lock(&free_mutex_);
   free_.reserve(slots);
 }
 
@@ -73,7 +80,18 @@ void SlotPool::BindToThread() {
 
 void SlotPool::Unbind() { bound_.store(false, std::memory_order_release); }
 
+void SlotPool::SetDevice(std::shared_ptr<const Device> device) {
+  absl::MutexLock lock(&device_mutex_);
+  device_ = std::move(device);
+}
+
+std::shared_ptr<const Device> SlotPool::device() const {
+  absl::MutexLock lock(&device_mutex_);
+  return device_;
+}
+
 Slot* SlotPool::TakeFree() {
+  absl::MutexLock lock(&free_mutex_);
   if (free_.empty()) return nullptr;
   Slot* slot = &slots_[free_.back()];
   free_.pop_back();
@@ -85,10 +103,14 @@ void SlotPool::Free(Slot* slot) {
   slot->state.store(Slot::State::kFree, std::memory_order_relaxed);
   slot->data = {};
   slot->refused = false;
+  slot->moved = false;
+  slot->origin.reset();
+  absl::MutexLock lock(&free_mutex_);
   free_.push_back(slot->index);
 }
 
 void SlotPool::Finish(Slot* slot) {
+  slot->interrupt.End();
   if (bound_.load(std::memory_order_acquire) &&
       pthread_equal(owner_, pthread_self())) {
     slot->state.store(Slot::State::kFinished, std::memory_order_relaxed);
@@ -141,6 +163,9 @@ void SlotPool::Wake() {
 
 uint32_t SlotPool::Close() {
   Unbind();
+  // Interrupts, and who wants to detach a request, find it gone from here on.
+  connection_->interrupts().Remove(this);
+  SetDevice(nullptr);
   uint32_t orphans = 0;
   for (Slot& slot : slots_) {
     Slot::State expected = Slot::State::kHandling;

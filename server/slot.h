@@ -22,10 +22,13 @@
 #include <span>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "proto/encode_reply.h"
 #include "proto/requests.h"
 #include "server/connection.h"
+#include "server/interrupt_flag.h"
 #include "server/statistics.h"
 #include "server/unique_fd.h"
 
@@ -51,21 +54,29 @@ struct Slot {
   std::span<std::byte> data_buffer;
 
   std::atomic<State> state{State::kFree};
+  size_t message_size = 0;  // of what is in request_buffer
   proto::Request request;
+  InterruptFlag interrupt;
+  // Where the reply goes, in a parking pool: the device that read the request.
+  std::shared_ptr<const Device> origin;
 
   proto::ReplyHead head;
   std::span<const std::byte> data;  // sent behind the head
   bool refused = false;             // the kernel has refused one reply already
+  bool moved = false;               // the request went elsewhere: send nothing
   iovec parts[2];                   // head and data, while they are written
-  Slot* next = nullptr;             // in a list of finished slots
+  Slot* next = nullptr;             // in a list of finished or waiting slots
 };
 
 // The slots of one worker, and the way back to it for replies that are
 // finished on other threads.
 class SlotPool {
  public:
-  // `max_data` is the most bytes that one request or reply carries. Memory is
-  // reserved, and used only as far as messages have filled it.
+  // The address space of one slot, in bytes, where a request or reply carries
+  // at most `max_data`.
+  static size_t BytesPerSlot(size_t max_data);
+
+  // Memory is reserved, and used only as far as messages have filled it.
   static absl::StatusOr<SlotPool*> Create(
       std::shared_ptr<Connection> connection, uint32_t slots, size_t max_data);
 
@@ -76,10 +87,18 @@ class SlotPool {
   void Unbind();
   // Whether Nudge was called since.
   bool TakeNudge() { return nudged_.exchange(false); }
-  bool has_free() const { return !free_.empty(); }
-  // A free slot, now kReading, or nullptr where all are taken.
+  bool has_free() const {
+    absl::MutexLock lock(&free_mutex_);
+    return !free_.empty();
+  }
+  // A free slot, now kReading, or nullptr where all are taken. Any thread may
+  // take one from a parking pool.
   Slot* TakeFree();
   void Free(Slot* slot);
+  // Whether another thread has finished one since.
+  bool has_finished() const {
+    return foreign_.load(std::memory_order_relaxed) != nullptr;
+  }
   // The slots that have been finished since, in the order of finishing, linked
   // by `next`.
   Slot* TakeFinished();
@@ -87,8 +106,13 @@ class SlotPool {
   // with the last of them. Gives their number.
   uint32_t Close();
 
+  // The device that the worker reads. Before it starts.
+  void SetDevice(std::shared_ptr<const Device> device);
+
   // --- Any thread ---
 
+  // The same, or nullptr once the worker has ended.
+  std::shared_ptr<const Device> device() const;
   // The reply in `slot` is complete. Called by whoever owns the slot in
   // kHandling.
   void Finish(Slot* slot);
@@ -125,7 +149,11 @@ class SlotPool {
   size_t memory_size_ = 0;
   UniqueFd wake_fd_;
 
-  std::vector<uint32_t> free_;
+  // Uncontended but in a parking pool.
+  mutable absl::Mutex free_mutex_;
+  std::vector<uint32_t> free_ ABSL_GUARDED_BY(free_mutex_);
+  mutable absl::Mutex device_mutex_;
+  std::shared_ptr<const Device> device_ ABSL_GUARDED_BY(device_mutex_);
   // Finished by the worker itself.
   Slot* local_first_ = nullptr;
   Slot* local_last_ = nullptr;

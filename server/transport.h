@@ -5,8 +5,10 @@
 #include <atomic>
 #include <string>
 
+#include "server/attendance.h"
 #include "server/dispatch.h"
 #include "server/slot.h"
+#include "server/wake_relay.h"
 
 namespace barefuse {
 
@@ -15,6 +17,7 @@ enum class TransportKind {
   kAuto,      // kDevUring, or kDev where io_uring is not to be had
   kDevUring,  // /dev/fuse through io_uring
   kDev,       // /dev/fuse by read(2) and writev(2)
+  kSocket,    // a socket in its place; what is served says so, not the user
 };
 
 // "dev-uring" and the like.
@@ -35,6 +38,13 @@ struct StopReason {
 
 // "unmounted" and the like.
 std::string_view StopKindText(StopReason::Kind kind);
+
+// A worker among the others of its session.
+struct WorkerPlace {
+  size_t worker = 0;  // its number
+  Attendance* attendance = nullptr;
+  WakeRelay* relay = nullptr;
+};
 
 // One worker's transport. It reads messages into slots of the pool, hands them
 // to the dispatcher and sends what is finished.

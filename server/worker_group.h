@@ -18,9 +18,11 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/attendance.h"
 #include "server/connection.h"
 #include "server/device.h"
 #include "server/dispatch.h"
+#include "server/offload.h"
 #include "server/slot.h"
 #include "server/statistics.h"
 #include "server/thread.h"
@@ -32,20 +34,29 @@ namespace barefuse {
 
 class WorkerGroup : public std::enable_shared_from_this<WorkerGroup> {
  public:
-  // For `workers` workers, each with `slots` slots.
+  struct Options {
+    TransportKind transport = TransportKind::kAuto;
+    uint32_t workers = 1;
+    uint32_t slots = 16;  // of each
+    uint32_t parked = 0;  // slots for requests that have no worker's
+    uint32_t offload_threads = 0;
+    absl::Duration busy_poll = absl::ZeroDuration();
+  };
+
   static absl::StatusOr<std::shared_ptr<WorkerGroup>> Create(
       std::shared_ptr<FileSystem> file_system,
-      std::shared_ptr<Connection> connection, TransportKind transport,
-      uint32_t workers, uint32_t slots);
+      std::shared_ptr<Connection> connection, const Options& options);
 
   ~WorkerGroup() { Stop(); }
   WorkerGroup(const WorkerGroup&) = delete;
   WorkerGroup& operator=(const WorkerGroup&) = delete;
 
-  // --- The session's side; Add and Start from one thread ---
+  // --- The session's side; adding and Start from one thread ---
 
   // Prepares the next worker, which reads from `device`.
   absl::Status Add(std::shared_ptr<const Device> device);
+  // Prepares the reserve (server/reserve.h), after all workers.
+  absl::Status AddReserve(std::shared_ptr<const Device> device);
   // Starts all that were added. Where one cannot be started the others run.
   absl::Status Start();
 
@@ -68,8 +79,12 @@ class WorkerGroup : public std::enable_shared_from_this<WorkerGroup> {
   // and frees who waits for it, a handler that uses its own mount among them.
   void CutDevices();
   // Leaves behind those that still have not ended, and says what they are doing
-  // ("LOOKUP"). Nothing where there are none.
-  std::vector<std::string> Abandon();
+  // ("LOOKUP").
+  struct Left {
+    std::vector<std::string> workers;
+    std::vector<std::string> others;  // threads for handlers that may block
+  };
+  Left Abandon();
 
   // Why it ended. kStopped where nobody has said better.
   StopReason reason() const;
@@ -77,8 +92,8 @@ class WorkerGroup : public std::enable_shared_from_this<WorkerGroup> {
   uint32_t unanswered() const;
   void AddTo(Statistics* sum) const;
   // kAuto until the first worker is added.
-  TransportKind transport() const { return transport_; }
-  uint32_t size() const { return static_cast<uint32_t>(workers_.size()); }
+  TransportKind transport() const { return options_.transport; }
+  uint32_t size() const { return options_.workers; }
 
  private:
   enum class State { kReady, kRunning, kEnded };
@@ -87,27 +102,35 @@ class WorkerGroup : public std::enable_shared_from_this<WorkerGroup> {
     std::shared_ptr<WorkerCounters> counters;
     std::unique_ptr<Transport> transport;
     SlotPool* pool = nullptr;  // nullptr once the worker is ending
+    bool is_reserve = false;
     Thread thread;
     State state = State::kReady;
   };
 
   WorkerGroup(std::shared_ptr<FileSystem> file_system,
-              std::shared_ptr<Connection> connection, TransportKind transport,
-              uint32_t workers, uint32_t slots);
+              std::shared_ptr<Connection> connection, const Options& options);
   absl::StatusOr<std::unique_ptr<Transport>> MakeTransport(
       const std::shared_ptr<const Device>& device, SlotPool* pool);
+  std::unique_ptr<Worker> MakeWorker(std::shared_ptr<const Device> device,
+                                     SlotPool* pool,
+                                     std::unique_ptr<Transport> transport);
   void Run(Worker& worker);
+  uint32_t ClosePool(const Worker& worker, SlotPool* pool);
   void SignalEnd();
 
   const std::shared_ptr<Connection> connection_;
-  TransportKind transport_;
-  const uint32_t slots_;
+  Options options_;
+  // For what the filesystem says may block, and for what the reserve has read.
+  const std::shared_ptr<Offload> offload_;
+  const std::shared_ptr<Offload> overflow_;
   Dispatcher dispatcher_;
   WakeRelay relay_;
+  Attendance attendance_;
   UniqueFd end_fd_;
   UniqueFd null_fd_;  // /dev/null, for when there may be no descriptor left
   std::atomic<bool> stop_{false};
 
+  // The workers, by their numbers, and then the reserve, if there is one.
   // Filled before the threads start; what changes afterwards (pool, thread,
   // state) is guarded by mutex_.
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -1,0 +1,57 @@
+#include "server/reserve.h"
+
+#include <algorithm>
+
+namespace barefuse {
+
+using Mode = Attendance::Reserve;
+
+PollTransport::Plan Reserve::NextWait(Dispatcher&, const std::atomic<bool>&) {
+  const absl::Time now = absl::Now();
+  Mode mode = attendance_->reserve();
+  if (mode == Mode::kReading) {
+    // Until a worker moves, which then says so.
+    return {pool()->has_free(), -1, false};
+  }
+  if (mode == Mode::kNone || now >= look_at_) {
+    switch (attendance_->Look()) {
+      case Attendance::View::kStuck:
+        mode = Mode::kReading;
+        break;
+      case Attendance::View::kIdle:
+        mode = Mode::kAsleep;
+        break;
+      case Attendance::View::kActive:
+        mode = Mode::kWatching;
+        break;
+    }
+    attendance_->SetReserve(mode);
+    // A worker that moved between the look and the word saw the old word.
+    if (mode != Mode::kWatching &&
+        attendance_->Look() == Attendance::View::kActive) {
+      mode = Mode::kWatching;
+      attendance_->SetReserve(mode);
+    }
+    look_at_ = now + absl::Milliseconds(kTick);
+  }
+  switch (mode) {
+    case Mode::kReading:
+      return {pool()->has_free(), -1, false};
+    case Mode::kAsleep:
+      look_at_ = absl::InfinitePast();
+      return {false, -1, false};
+    default:
+      return {false,
+              static_cast<int>(std::max<int64_t>(
+                  1, absl::ToInt64Milliseconds(look_at_ - now))),
+              false};
+  }
+}
+
+Dispatcher::Outcome Reserve::Hand(Dispatcher& dispatcher, Slot* slot,
+                                  proto::Bytes message) {
+  slot->origin = device_;
+  return dispatcher.Dispatch(slot, message, overflow_.get());
+}
+
+}  // namespace barefuse
