@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "absl/status/status.h"
@@ -24,6 +25,16 @@ class Device {
   static Device Adopt(UniqueFd fd);
 
   int fd() const { return fd_.get(); }
+
+  // Keeps `keeper` open as long as this device, its clones, or a process that
+  // dies with them, have the connection open. When a process is killed, the
+  // kernel lets its descriptors go from the highest number to the lowest, so
+  // this one and its clones get numbers above the keeper's; requests of an
+  // io_uring may hold the connection longer than that, so a ring that reads
+  // the device registers the keeper as a file. Before anybody uses fd().
+  absl::Status Keep(UniqueFd keeper);
+  // -1 where there is none.
+  int keeper_fd() const { return keeper_ == nullptr ? -1 : keeper_->get(); }
 
   // Another descriptor of the same connection, with a queue of replies of its
   // own (FUSE_DEV_IOC_CLONE): a reply goes out on the descriptor that read the
@@ -52,6 +63,10 @@ class Device {
  private:
   explicit Device(UniqueFd fd) : fd_(std::move(fd)) {}
 
+  // fd_ with a number above the keeper's.
+  absl::Status Raise();
+
+  std::shared_ptr<const UniqueFd> keeper_;  // goes after fd_
   UniqueFd fd_;
 };
 

@@ -87,14 +87,11 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Mount(
 }
 
 absl::Status Session::Start(const std::string& mountpoint) {
-  absl::StatusOr<Device> device = Device::Open();
-  if (!device.ok()) return device.status();
-  device_ = std::make_shared<const Device>(*std::move(device));
-
-  absl::StatusOr<class Mount> mount =
-      Mount::Make(*device_, mountpoint, options_.mount, options_.log);
-  if (!mount.ok()) return mount.status();
-  mount_.emplace(*std::move(mount));
+  absl::StatusOr<Mounted> mounted =
+      Mount::Make(mountpoint, options_.mount, options_.log);
+  if (!mounted.ok()) return mounted.status();
+  device_ = std::make_shared<const Device>(std::move(mounted->device));
+  mount_.emplace(std::move(mounted->mount));
 
   absl::StatusOr<proto::Negotiated> terms = Handshake(*device_);
   if (!terms.ok()) return terms.status();

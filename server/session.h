@@ -71,8 +71,8 @@ struct SessionOptions {
 class Session {
  public:
   // Mounts `file_system` at `mountpoint` and starts to serve it. On a failure
-  // nothing is left mounted, and the message is a sentence for the user. Needs
-  // root (CAP_SYS_ADMIN).
+  // nothing is left mounted, and the message is a sentence for the user. Users
+  // other than root need fusermount3; see Mount::Make.
   static absl::StatusOr<std::unique_ptr<Session>> Mount(
       std::shared_ptr<FileSystem> file_system, const std::string& mountpoint,
       SessionOptions options);
