@@ -62,6 +62,10 @@ absl::StatusOr<std::unique_ptr<DevUringTransport>> DevUringTransport::Create(
     return absl::UnimplementedError(
         "the kernel's io_uring is too old: it takes Linux 5.17");
   }
+  if (const int keeper = transport->device_->keeper_fd(); keeper >= 0) {
+    error = -io_uring_register_files(&transport->ring_, &keeper, 1);
+    if (error > 0) return RingError(error);
+  }
   return transport;
 }
 

@@ -80,6 +80,19 @@ absl::StatusOr<Device> Device::Adopt(UniqueFd fd) {
                    " is neither a FUSE device nor a SOCK_SEQPACKET socket"));
 }
 
+absl::Status Device::Keep(UniqueFd keeper) {
+  keeper_ = std::make_shared<const UniqueFd>(std::move(keeper));
+  return Raise();
+}
+
+absl::Status Device::Raise() {
+  if (fd_.get() > keeper_fd()) return absl::OkStatus();
+  UniqueFd raised(fcntl(fd_.get(), F_DUPFD_CLOEXEC, keeper_fd() + 1));
+  if (!raised) return ErrnoStatus(errno, "cannot duplicate the FUSE device");
+  fd_ = std::move(raised);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Device> Device::Clone() const {
   if (is_socket_) {
     return absl::UnimplementedError("a socket cannot be cloned");
@@ -90,7 +103,10 @@ absl::StatusOr<Device> Device::Clone() const {
   if (ioctl(fd->get(), abi::FUSE_DEV_IOC_CLONE, &source) != 0) {
     return ErrnoStatus(errno, "cannot clone the FUSE device");
   }
-  return Device(*std::move(fd));
+  Device clone(*std::move(fd));
+  clone.keeper_ = keeper_;
+  if (absl::Status status = clone.Raise(); !status.ok()) return status;
+  return clone;
 }
 
 absl::StatusOr<int32_t> Device::OpenBacking(int fd) const {

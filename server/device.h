@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "absl/status/status.h"
@@ -29,6 +30,16 @@ class Device {
 
   int fd() const { return fd_.get(); }
   bool is_socket() const { return is_socket_; }
+
+  // Keeps `keeper` open as long as this device, its clones, or a process that
+  // dies with them, have the connection open. When a process is killed, the
+  // kernel lets its descriptors go from the highest number to the lowest, so
+  // this one and its clones get numbers above the keeper's; requests of an
+  // io_uring may hold the connection longer than that, so a ring that reads
+  // the device registers the keeper as a file. Before anybody uses fd().
+  absl::Status Keep(UniqueFd keeper);
+  // -1 where there is none.
+  int keeper_fd() const { return keeper_ == nullptr ? -1 : keeper_->get(); }
 
   // Another descriptor of the same connection, with a queue of replies of its
   // own (FUSE_DEV_IOC_CLONE): a reply goes out on the descriptor that read the
@@ -69,6 +80,10 @@ class Device {
   explicit Device(UniqueFd fd, bool is_socket = false)
       : fd_(std::move(fd)), is_socket_(is_socket) {}
 
+  // fd_ with a number above the keeper's.
+  absl::Status Raise();
+
+  std::shared_ptr<const UniqueFd> keeper_;  // goes after fd_
   UniqueFd fd_;
   bool is_socket_ = false;
 };

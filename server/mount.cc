@@ -4,201 +4,24 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <fstream>
-#include <sstream>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "server/errno_status.h"
+#include "server/mount_table.h"
+#include "server/thread.h"
 
 namespace barefuse {
 namespace {
-
-struct FlagOption {
-  std::string_view name;
-  unsigned long set;
-  unsigned long clear;
-};
-
-// Linux 5.10; not in the C library's header of Debian 12.
-constexpr unsigned long kNoSymfollow = 256;
-
-constexpr FlagOption kFlagOptions[] = {
-    {"ro", MS_RDONLY, 0},
-    {"rw", 0, MS_RDONLY},
-    {"suid", 0, MS_NOSUID},
-    {"nosuid", MS_NOSUID, 0},
-    {"dev", 0, MS_NODEV},
-    {"nodev", MS_NODEV, 0},
-    {"exec", 0, MS_NOEXEC},
-    {"noexec", MS_NOEXEC, 0},
-    {"async", 0, MS_SYNCHRONOUS},
-    {"sync", MS_SYNCHRONOUS, 0},
-    {"dirsync", MS_DIRSYNC, 0},
-    {"atime", 0, MS_NOATIME},
-    {"noatime", MS_NOATIME, 0},
-    {"diratime", 0, MS_NODIRATIME},
-    {"nodiratime", MS_NODIRATIME, 0},
-    {"relatime", MS_RELATIME, 0},
-    {"norelatime", 0, MS_RELATIME},
-    {"strictatime", MS_STRICTATIME, 0},
-    {"lazytime", MS_LAZYTIME, 0},
-    {"nolazytime", 0, MS_LAZYTIME},
-    {"symfollow", 0, kNoSymfollow},
-    {"nosymfollow", kNoSymfollow, 0},
-    {"silent", MS_SILENT, 0},
-    {"loud", 0, MS_SILENT},
-};
-
-// Meant for mount(8) and those who read fstab.
-constexpr std::string_view kIgnoredOptions[] = {
-    "defaults", "auto",  "noauto", "user",    "nouser",  "users",   "nofail",
-    "_netdev",  "owner", "group",  "nogroup", "noowner", "nousers",
-};
-
-absl::string_view ToAbsl(std::string_view text) {
-  return {text.data(), text.size()};
-}
-
-absl::Status ParseNumber(std::string_view name, std::string_view text,
-                         uint32_t* number) {
-  auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), *number);
-  if (text.empty() || error != std::errc() ||
-      end != text.data() + text.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("mount option ", ToAbsl(name), ": \"", ToAbsl(text),
-                     "\" is not a number of bytes"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ParseOption(std::string_view option, MountOptions* options,
-                         const OtherOption& other) {
-  if (other) {
-    absl::StatusOr<bool> taken = other(option);
-    if (!taken.ok() || *taken) return taken.status();
-  }
-  if (option == "remount") {
-    return absl::InvalidArgumentError(
-        "remount is not supported; unmount and mount again");
-  }
-  for (const FlagOption& known : kFlagOptions) {
-    if (option != known.name) continue;
-    options->flags = (options->flags & ~known.clear) | known.set;
-    return absl::OkStatus();
-  }
-  for (std::string_view ignored : kIgnoredOptions) {
-    if (option == ignored) return absl::OkStatus();
-  }
-  if (option.starts_with("x-") || option.starts_with("X-") ||
-      option.starts_with("comment=")) {
-    return absl::OkStatus();
-  }
-  if (option == "allow_other") {
-    options->allow_other = true;
-    return absl::OkStatus();
-  }
-  if (option == "default_permissions") {
-    options->default_permissions = true;
-    return absl::OkStatus();
-  }
-  const size_t equals = option.find('=');
-  std::string_view name = option;
-  std::string_view value;
-  if (equals != option.npos) {
-    name.remove_suffix(option.size() - equals);
-    value = option;
-    value.remove_prefix(equals + 1);
-    if (name == "max_read") return ParseNumber(name, value, &options->max_read);
-    if (name == "fsname") {
-      options->fsname = value;
-      return absl::OkStatus();
-    }
-    if (name == "subtype") {
-      options->subtype = value;
-      return absl::OkStatus();
-    }
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown mount option \"", ToAbsl(option), "\""));
-}
-
-// The data string of mount(2).
-std::string MountData(const Device& device, const MountOptions& options) {
-  std::string data =
-      absl::StrCat("fd=", device.fd(), ",rootmode=40000,user_id=", getuid(),
-                   ",group_id=", getgid());
-  if (options.allow_other) absl::StrAppend(&data, ",allow_other");
-  if (options.default_permissions) {
-    absl::StrAppend(&data, ",default_permissions");
-  }
-  if (options.max_read != 0) {
-    absl::StrAppend(&data, ",max_read=", options.max_read);
-  }
-  return data;
-}
-
-// A line of /proc/self/mountinfo.
-struct MountedAt {
-  std::string device;  // "0:52"
-  std::string mountpoint;
-  std::string type;  // "fuse.barefuse"
-};
-
-// The kernel writes blanks and backslashes as octal escapes.
-std::string Unescape(std::string_view text) {
-  std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      result +=
-          static_cast<char>((text[i + 1] - '0') << 6 |
-                            (text[i + 2] - '0') << 3 | (text[i + 3] - '0'));
-      i += 3;
-    } else {
-      result += text[i];
-    }
-  }
-  return result;
-}
-
-// All mounts that this process sees, in the order of mounting.
-absl::StatusOr<std::vector<MountedAt>> Mounts() {
-  constexpr char kTable[] = "/proc/self/mountinfo";
-  std::vector<MountedAt> mounts;
-  std::ifstream file(kTable);
-  if (!file) return ErrnoStatus(errno, kTable);
-  for (std::string line; std::getline(file, line);) {
-    // 36 35 98:0 /root /mountpoint options ... - type source options
-    std::istringstream columns(line);
-    MountedAt found;
-    std::string id, parent, root, mountpoint, column;
-    columns >> id >> parent >> found.device >> root >> mountpoint;
-    while (columns >> column && column != "-") {
-    }
-    columns >> found.type;
-    found.mountpoint = Unescape(mountpoint);
-    mounts.push_back(std::move(found));
-  }
-  return mounts;
-}
-
-// The type of the topmost mount at `path` ("fuse.barefuse"), or "".
-std::string MountTypeAt(const std::string& path) {
-  std::string type;
-  absl::StatusOr<std::vector<MountedAt>> mounts = Mounts();
-  if (!mounts.ok()) return type;
-  for (const MountedAt& found : *mounts) {
-    if (found.mountpoint == path) type = found.type;
-  }
-  return type;
-}
 
 // The absolute path of a mountpoint. realpath(3) stats the last component,
 // which a dead mount answers with ENOTCONN, so only its parent is resolved.
@@ -226,11 +49,71 @@ absl::StatusOr<std::string> AbsolutePath(const std::string& path) {
   return result;
 }
 
+// Detaches the topmost mount at `path`; through fusermount3, `fusermount` if
+// that is not empty, where we may not.
+absl::Status Detach(const std::string& path, const std::string& fusermount) {
+  if (umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
+    return absl::OkStatus();
+  }
+  absl::Status status =
+      ErrnoStatus(errno, absl::StrCat("cannot unmount ", path));
+  if (errno != EPERM) return status;
+  absl::StatusOr<std::string> program = FindFusermount(fusermount);
+  return program.ok() ? FusermountUnmount(*program, path) : status;
+}
+
+// The same where the kernel waits for a server that may not answer.
+absl::Status DetachPatiently(const std::string& path,
+                             const std::string& fusermount,
+                             absl::Duration patience) {
+  struct Shared {
+    absl::Notification done;
+    absl::Status status;
+  };
+  auto shared = std::make_shared<Shared>();
+  Thread thread;
+  absl::Status started = thread.Start([path, fusermount, shared] {
+    shared->status = Detach(path, fusermount);
+    shared->done.Notify();
+  });
+  if (!started.ok()) return started;
+  if (shared->done.WaitForNotificationWithTimeout(patience)) {
+    thread.Join();
+    return shared->status;
+  }
+  thread.Detach();  // it owns what it uses
+  return absl::DeadlineExceededError(absl::StrCat(
+      path, ": the filesystem did not answer its unmount (DESTROY)"));
+}
+
+// Whether the descriptor has been mounted. mount(2) of a block device that is
+// mounted already succeeds, and gives the filesystem that there is; ours is
+// left alone then, which a read says before anything else.
+bool IsConnected(const Device& device) {
+  char byte;  // too small for any request
+  return read(device.fd(), &byte, sizeof byte) >= 0 || errno != EPERM;
+}
+
+// Whether this process is in a user namespace that knows nobody: the kernel
+// takes no user_id then.
+bool HasNoUsers() {
+  std::ifstream map("/proc/self/uid_map");
+  return map && map.peek() == std::ifstream::traits_type::eof();
+}
+
+absl::string_view WhoMayMount(const MountOptions& options) {
+  return options.block_device
+             ? "a block device can be mounted by root only, and not in a user "
+               "namespace"
+             : "mounting needs root, or fusermount3 (Debian's package fuse3)";
+}
+
 // A server that was killed leaves a mount that answers ENOTCONN to everything.
 // Several may lie on top of each other. The same answer of another type's mount
 // is not ours to judge: its server may be alive, and the network behind it not.
 absl::Status DetachDeadMounts(const std::string& mountpoint,
-                              const std::string& type, const LogSink& log) {
+                              const MountOptions& options, const LogSink& log) {
+  const std::string type = MountType(options);
   constexpr int kMost = 64;
   for (int i = 0; i < kMost; ++i) {
     struct stat info;
@@ -248,9 +131,11 @@ absl::Status DetachDeadMounts(const std::string& mountpoint,
           mountpoint, ": the ", found, " mount there does not answer (",
           strerror(error), "); unmount it first"));
     }
-    if (umount2(mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
-      return ErrnoStatus(
-          errno, absl::StrCat("cannot detach the dead mount at ", mountpoint));
+    if (absl::Status status = Detach(mountpoint, options.fusermount);
+        !status.ok()) {
+      return absl::Status(
+          status.code(),
+          absl::StrCat("the mount there is dead: ", status.message()));
     }
     log(LogLevel::kInfo, absl::StrCat("detached a dead mount at ", mountpoint,
                                       " (its server is gone)"));
@@ -274,64 +159,115 @@ absl::StatusOr<Mount::Identity> Mount::IdentityAt(const std::string& path) {
   return Identity{info.stx_mnt_id, info.stx_dev_major, info.stx_dev_minor};
 }
 
-absl::Status ParseMountOptions(std::string_view list, MountOptions* options,
-                               const OtherOption& other) {
-  std::string option;
-  auto flush = [&]() -> absl::Status {
-    absl::Status status =
-        option.empty() ? absl::OkStatus() : ParseOption(option, options, other);
-    option.clear();
-    return status;
-  };
-  for (size_t i = 0; i < list.size(); ++i) {
-    if (list[i] == '\\' && i + 1 < list.size()) {
-      option += list[++i];
-    } else if (list[i] == ',') {
-      if (absl::Status status = flush(); !status.ok()) return status;
-    } else {
-      option += list[i];
+// PermissionDenied where fusermount3 may have more luck.
+absl::StatusOr<Mounted> Mount::Directly(const std::string& path,
+                                        const MountOptions& options) {
+  absl::StatusOr<Device> device = Device::Open();
+  if (!device.ok()) return device.status();
+  const std::string what = absl::StrCat("cannot mount at ", path);
+  if (mount(options.fsname.c_str(), path.c_str(), MountType(options).c_str(),
+            options.flags, MountData(device->fd(), options).c_str()) != 0) {
+    const int error = errno;
+    if (error == EPERM) {
+      return absl::PermissionDeniedError(
+          absl::StrCat(what, ": ", WhoMayMount(options)));
     }
+    absl::Status status =
+        ErrnoStatus(error, options.block_device
+                               ? absl::StrCat(what, ", device ", options.fsname)
+                               : what);
+    if (error != EINVAL || !HasNoUsers()) return status;
+    return absl::InvalidArgumentError(
+        absl::StrCat(status.message(),
+                     "; the user namespace maps no users "
+                     "(/proc/self/uid_map)"));
   }
-  return flush();
+  absl::StatusOr<Identity> identity = IdentityAt(path);
+  if (identity.ok() && IsConnected(*device)) {
+    return Mounted{*std::move(device), Mount(path, *identity, options)};
+  }
+  umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  if (!identity.ok()) return identity.status();
+  return absl::AlreadyExistsError(
+      absl::StrCat(what, ": ", options.fsname, " is mounted already"));
 }
 
-absl::StatusOr<Mount> Mount::Make(const Device& device,
-                                  const std::string& mountpoint,
-                                  const MountOptions& options,
-                                  const LogSink& log) {
-  absl::StatusOr<std::string> path = AbsolutePath(mountpoint);
-  if (!path.ok()) return path.status();
-  const std::string type =
-      options.subtype.empty() ? "fuse" : absl::StrCat("fuse.", options.subtype);
-  if (absl::Status status = DetachDeadMounts(*path, type, log); !status.ok()) {
+absl::StatusOr<Mounted> Mount::ByFusermount(const std::string& path,
+                                            const MountOptions& options,
+                                            const LogSink& log) {
+  absl::StatusOr<std::string> program = FindFusermount(options.fusermount);
+  if (!program.ok()) {
+    return absl::Status(
+        options.auto_unmount ? absl::StatusCode::kNotFound
+                             : absl::StatusCode::kPermissionDenied,
+        absl::StrCat("cannot mount at ", path, ": ", program.status().message(),
+                     "; ",
+                     options.auto_unmount
+                         ? "auto_unmount needs fusermount3 (Debian's package "
+                           "fuse3)"
+                         : WhoMayMount(options)));
+  }
+  absl::StatusOr<Fusermounted> made = FusermountMount(*program, path, options);
+  if (!made.ok()) return made.status();
+  if (!made->warnings.empty()) log(LogLevel::kWarning, made->warnings);
+  absl::StatusOr<Device> device = Device::Adopt(std::move(made->device));
+  absl::StatusOr<Identity> identity = IdentityAt(path);
+  if (!device.ok() || !identity.ok() || !IsConnected(*device)) {
+    Detach(path, options.fusermount).IgnoreError();
+    if (!device.ok()) return device.status();
+    if (!identity.ok()) return identity.status();
+    return absl::AlreadyExistsError(absl::StrCat(
+        "cannot mount at ", path, ": ", options.fsname, " is mounted already"));
+  }
+  Mounted mounted{*std::move(device), Mount(path, *identity, options)};
+  mounted.mount.helper_ = std::move(made->helper);
+  if (made->keeper) {
+    if (absl::Status status = mounted.device.Keep(std::move(made->keeper));
+        !status.ok()) {
+      return status;
+    }
+  }
+  return mounted;
+}
+
+absl::StatusOr<Mounted> Mount::Make(const std::string& mountpoint,
+                                    const MountOptions& options,
+                                    const LogSink& log) {
+  if (absl::Status status = CheckMountOptions(options); !status.ok()) {
     return status;
   }
-  if (mount(options.fsname.c_str(), path->c_str(), type.c_str(), options.flags,
-            MountData(device, options).c_str()) != 0) {
-    if (errno == EPERM) {
-      return absl::PermissionDeniedError(
-          absl::StrCat("cannot mount at ", *path,
-                       ": permission denied; mounting needs root"));
-    }
-    return ErrnoStatus(errno, absl::StrCat("cannot mount at ", *path));
+  absl::StatusOr<std::string> path = AbsolutePath(mountpoint);
+  if (!path.ok()) return path.status();
+  if (absl::Status status = DetachDeadMounts(*path, options, log);
+      !status.ok()) {
+    return status;
   }
-  absl::StatusOr<Identity> identity = IdentityAt(*path);
-  if (!identity.ok()) {
-    umount2(path->c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-    return identity.status();
+  if (!options.auto_unmount) {
+    absl::StatusOr<Mounted> mounted = Directly(*path, options);
+    if (!absl::IsPermissionDenied(mounted.status())) return mounted;
   }
-  return Mount(*std::move(path), *identity);
+  if (options.block_device && (!options.auto_unmount || geteuid() != 0)) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("cannot mount at ", *path, ": ", WhoMayMount(options)));
+  }
+  return ByFusermount(*path, options, log);
 }
 
 Mount::Mount(Mount&& other) noexcept
     : mountpoint_(std::exchange(other.mountpoint_, {})),
-      identity_(other.identity_) {}
+      identity_(other.identity_),
+      block_device_(other.block_device_),
+      fusermount_(std::move(other.fusermount_)),
+      helper_(std::move(other.helper_)) {}
 
 Mount& Mount::operator=(Mount&& other) noexcept {
   if (this != &other) {
     Unmount().IgnoreError();
     mountpoint_ = std::exchange(other.mountpoint_, {});
     identity_ = other.identity_;
+    block_device_ = other.block_device_;
+    fusermount_ = std::move(other.fusermount_);
+    helper_ = std::move(other.helper_);
   }
   return *this;
 }
@@ -341,37 +277,55 @@ void SyncFilesystem(const std::string& path) {
   if (root) syncfs(root.get());
 }
 
-absl::Status Mount::Unmount() {
-  if (mountpoint_.empty()) return absl::OkStatus();
-  auto detach = [](const std::string& path) {
-    if (umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
-      return absl::OkStatus();
-    }
-    return ErrnoStatus(errno, absl::StrCat("cannot unmount ", path));
-  };
+// Where it is: "" where it is not any more. FailedPrecondition where something
+// covers it; other errors are those of reading the table.
+absl::Status Mount::Find(std::string* path) const {
+  path->clear();
   // Where it was made, as a rule. This takes no descriptor.
   if (absl::StatusOr<Identity> there = IdentityAt(mountpoint_);
       there.ok() && *there == identity_) {
-    return detach(std::exchange(mountpoint_, {}));
+    *path = mountpoint_;
+    return absl::OkStatus();
   }
   // Its path may have changed: directories above it can be renamed.
   absl::StatusOr<std::vector<MountedAt>> mounts = Mounts();
-  if (!mounts.ok()) return mounts.status();  // to be tried again
-  mountpoint_.clear();
+  if (!mounts.ok()) return mounts.status();
   const std::string device =
       absl::StrCat(identity_.device_major, ":", identity_.device_minor);
-  absl::Status status;
+  absl::Status covered;
   for (const MountedAt& found : *mounts) {
     if (found.device != device) continue;
     absl::StatusOr<Identity> there = IdentityAt(found.mountpoint);
-    if (there.ok() && *there == identity_) {
-      status.Update(detach(found.mountpoint));
-    } else if (there.ok() && there->device_minor != identity_.device_minor) {
-      status.Update(absl::FailedPreconditionError(
+    if (!there.ok()) continue;
+    if (*there == identity_) {
+      *path = found.mountpoint;
+      return absl::OkStatus();
+    }
+    if (there->device_major != identity_.device_major ||
+        there->device_minor != identity_.device_minor) {
+      covered = absl::FailedPreconditionError(
           absl::StrCat("cannot unmount ", found.mountpoint,
-                       ": another mount covers it; unmount both by hand")));
+                       ": another mount covers it; unmount both by hand"));
     }
   }
+  return covered;
+}
+
+absl::Status Mount::Unmount(absl::Duration patience) {
+  if (mountpoint_.empty()) return absl::OkStatus();
+  std::string path;
+  absl::Status status = Find(&path);
+  if (!status.ok() && !absl::IsFailedPrecondition(status)) {
+    return status;  // to be tried again
+  }
+  if (!path.empty()) {
+    status = block_device_ ? DetachPatiently(path, fusermount_, patience)
+                           : Detach(path, fusermount_);
+    // For want of a descriptor to run fusermount3 with.
+    if (absl::IsResourceExhausted(status)) return status;
+  }
+  mountpoint_.clear();
+  helper_.End();
   return status;
 }
 

@@ -86,8 +86,10 @@ absl::Status Check(const SessionOptions& options) {
   return absl::OkStatus();
 }
 
-void UnmountAndSay(class Mount& mount, const LogSink& log) {
-  if (absl::Status status = mount.Unmount(); !status.ok()) {
+void UnmountAndSay(class Mount& mount, absl::Time deadline,
+                   const LogSink& log) {
+  const absl::Duration patience = std::max(deadline - absl::Now(), kLeastTime);
+  if (absl::Status status = mount.Unmount(patience); !status.ok()) {
     log(LogLevel::kWarning, std::string(status.message()));
   }
 }
@@ -127,14 +129,11 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Serve(
 }
 
 absl::Status Session::MountAt(const std::string& mountpoint) {
-  absl::StatusOr<Device> device = Device::Open();
-  if (!device.ok()) return device.status();
-  device_ = std::make_shared<const Device>(*std::move(device));
-
-  absl::StatusOr<class Mount> mount =
-      Mount::Make(*device_, mountpoint, options_.mount, options_.log);
-  if (!mount.ok()) return mount.status();
-  mount_ = std::make_shared<class Mount>(*std::move(mount));
+  absl::StatusOr<Mounted> mounted =
+      Mount::Make(mountpoint, options_.mount, options_.log);
+  if (!mounted.ok()) return mounted.status();
+  device_ = std::make_shared<const Device>(std::move(mounted->device));
+  mount_ = std::make_shared<class Mount>(std::move(mounted->mount));
   return absl::OkStatus();
 }
 
@@ -246,7 +245,7 @@ void Session::Teardown() {
   device_.reset();
   // Unless that is still at it, and owns the mount.
   if (EndSync(&sync) && mount_ != nullptr) {
-    UnmountAndSay(*mount_, options_.log);
+    UnmountAndSay(*mount_, deadline, options_.log);
   }
   mount_.reset();
   if (connection_ != nullptr) connection_->BeQuiet();
@@ -304,9 +303,9 @@ void Session::EndWorkers(absl::Time deadline) {
 void Session::LeaveMount(Sync* sync, absl::Time deadline) {
   auto done = std::make_shared<absl::Notification>();
   absl::Status started =
-      sync->thread.Start([mount = mount_, log = options_.log, done] {
+      sync->thread.Start([mount = mount_, log = options_.log, deadline, done] {
         SyncFilesystem(mount->mountpoint());
-        UnmountAndSay(*mount, log);
+        UnmountAndSay(*mount, deadline, log);
         done->Notify();
       });
   if (!started.ok()) return;

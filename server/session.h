@@ -101,9 +101,9 @@ struct SessionOptions {
 class Session {
  public:
   // Mounts `file_system` at `mountpoint` and starts to serve it. On a failure
-  // nothing is left mounted, and the message is a sentence for the user. Needs
-  // root (CAP_SYS_ADMIN). "/dev/fd/N" is no mountpoint but an inherited
-  // descriptor, which is taken over as Serve does.
+  // nothing is left mounted, and the message is a sentence for the user. Users
+  // other than root need fusermount3; see Mount::Make. "/dev/fd/N" is no
+  // mountpoint but an inherited descriptor, which is taken over as Serve does.
   static absl::StatusOr<std::unique_ptr<Session>> Mount(
       std::shared_ptr<FileSystem> file_system, const std::string& mountpoint,
       SessionOptions options);

@@ -342,14 +342,18 @@ TEST_F(ProgramTest, AUserWithoutRightsIsToldSo) {
   ASSERT_EQ(RunToEnd({"cp", program_, copy}).status, 0);
   Ended ended = RunToEnd({copy, "passthrough", source_, mnt_}, become_nobody);
   EXPECT_EQ(ended.status, 1);
-  EXPECT_EQ(ended.err, "barefuse: /dev/fuse: permission denied; run as root\n");
-  // With access to the device it is mount(2) that refuses.
+  EXPECT_EQ(ended.err, "barefuse: cannot mount at " + mnt_ +
+                           ": fusermount3: failed to open /dev/fuse: "
+                           "Permission denied\n");
+  // With access to the device it is the mountpoint that is somebody else's.
   testing::Check(chmod("/dev/fuse", 0666) == 0, "chmod");
   ended = RunToEnd({copy, "passthrough", source_, mnt_}, become_nobody);
   testing::Check(chmod("/dev/fuse", 0600) == 0, "chmod");
   EXPECT_EQ(ended.status, 1);
   EXPECT_EQ(ended.err, "barefuse: cannot mount at " + mnt_ +
-                           ": permission denied; mounting needs root\n");
+                           ": fusermount3: user has no write access to "
+                           "mountpoint " +
+                           mnt_ + "\n");
   ExpectNothingLeft();
 }
 
