@@ -58,6 +58,14 @@ std::string Number(long result) {
   return result >= 0 ? std::to_string(result) : strerrorname_np(errno);
 }
 
+std::string InOrder(std::initializer_list<std::string> outcomes) {
+  std::string text;
+  for (const std::string& outcome : outcomes) {
+    text += (text.empty() ? "" : ", ") + outcome;
+  }
+  return text;
+}
+
 std::string InProcess(const std::function<std::string()>& body, unsigned uid) {
   int ends[2];
   testing::Check(pipe2(ends, O_CLOEXEC) == 0, "pipe");

@@ -5,6 +5,7 @@
 #define BAREFUSE_TESTS_PEER_CHECK_H_
 
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,9 @@ std::string Complaint(const std::vector<Difference>& differences,
 std::string Said(long result);
 // The same with the number that a system call gave.
 std::string Number(long result);
+// Several, with commas between. In braces they come about in this order, which
+// the operands of + need not.
+std::string InOrder(std::initializer_list<std::string> outcomes);
 
 // The outcome of `body` in a process of its own, which is a user without
 // privileges or groups if `uid` is not 0.

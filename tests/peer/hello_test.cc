@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -348,6 +349,23 @@ INSTANTIATE_TEST_SUITE_P(Peer, HelloTest,
 
 TEST(HelloDifferencesTest, AreOfServersAndChecksThatThereAre) {
   EXPECT_EQ(Complaint(Differences(), {"libfuse", "barefuse"}, AllChecks()), "");
+}
+
+TEST(HelloProgramTest, UnmountsOnSignals) {
+  for (int signal : {SIGINT, SIGTERM}) {
+    testing::TempDir dir;
+    Running hello({testing::Runfile("fs/hello/hello"), dir.path()}, dir.path());
+    EXPECT_EQ(hello.End(signal), "");
+  }
+}
+
+TEST(HelloProgramTest, SaysWhatIsWrong) {
+  const std::string program = testing::Runfile("fs/hello/hello");
+  EXPECT_EQ(testing::RunToEnd({program}).status, 2);
+  testing::TempDir dir;
+  const testing::Ended ended = testing::RunToEnd({program, dir / "none"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_NE(ended.err.find("none"), std::string::npos) << ended.err;
 }
 
 }  // namespace

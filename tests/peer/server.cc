@@ -76,9 +76,11 @@ Running::Running(const std::vector<std::string>& command, std::string mnt)
   testing::Check(statvfs(mnt_.c_str(), &info) == 0, command[0]);
 }
 
-std::string Running::End() {
+std::string Running::End(int signal) {
   std::string complaint;
-  if (umount(mnt_.c_str()) != 0) {
+  if (signal != 0) {
+    process_.Signal(signal);
+  } else if (umount(mnt_.c_str()) != 0) {
     complaint += std::string("umount: ") + strerror(errno) + "\n";
     umount2(mnt_.c_str(), MNT_DETACH);
   }
@@ -90,6 +92,7 @@ std::string Running::End() {
   if (const int status = process_.Wait(); status != 0) {
     complaint += "the server ended with " + std::to_string(status) + "\n";
   }
+  if (!testing::MountsBelow(mnt_).empty()) complaint += "still mounted\n";
   return complaint;
 }
 

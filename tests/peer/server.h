@@ -40,9 +40,10 @@ struct Server {
 class Running {
  public:
   Running(const std::vector<std::string>& command, std::string mnt);
-  // Unmounts, waits for the server, and gives what was wrong with that, or
-  // nothing. One that does not end is killed.
-  std::string End();
+  // Unmounts, or sends the server `signal`, upon which it should unmount
+  // itself. Waits for its end, and gives what was wrong with that, or nothing.
+  // One that does not end is killed.
+  std::string End(int signal = 0);
 
  private:
   const std::string mnt_;
