@@ -15,6 +15,7 @@ constexpr NodeId kRoot = abi::FUSE_ROOT_ID, kFile = 2;
 constexpr std::string_view kName = "hello", kContent = "Hello World!\n";
 constexpr uint64_t kValid = 1;  // seconds for which the kernel trusts a reply
 
+// Operations that are not here have defaults (server/file_system.h).
 class Hello : public FileSystem {
   static abi::fuse_attr Attr(NodeId node) {
     if (node == kRoot) return {.ino = node, .mode = S_IFDIR | 0755, .nlink = 2};
@@ -33,7 +34,7 @@ class Hello : public FileSystem {
   void Getattr(const GetattrRequest& request, AttrReply reply) override {
     std::move(reply).Ok({.attr_valid = kValid, .attr = Attr(request.node())});
   }
-  // Behind each entry: its inode, its type, and where reading goes on from it.
+  // After the name: inode, type, and the offset at which reading goes on.
   void Readdir(const ReaddirRequest& request, DirectoryReply reply) override {
     if (request->offset < 1) reply.Add(".", kRoot, DT_DIR, 1);
     if (request->offset < 2) reply.Add("..", kRoot, DT_DIR, 2);
