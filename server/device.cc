@@ -157,8 +157,10 @@ absl::StatusOr<size_t> Device::Read(std::span<std::byte> buffer,
     const int error = static_cast<int>(-n);
     // ENOENT: the request was taken back by a signal before it was read.
     if (error == EINTR || error == ENOENT) continue;
-    if (error == ENODEV && is_socket_) {
-      return absl::UnavailableError("the socket's other end is closed");
+    if (error == ENODEV) {
+      return absl::UnavailableError(
+          is_socket_ ? "the socket's other end is closed"
+                     : "it was unmounted before it was in use");
     }
     if (error != EAGAIN) {
       return ErrnoStatus(error, "cannot read from the FUSE device");

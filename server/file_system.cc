@@ -68,7 +68,10 @@ void FileSystem::Access(const AccessRequest&, EmptyReply reply) {
 }
 
 void FileSystem::Statfs(const StatfsRequest&, StatfsReply reply) {
-  std::move(reply).Ok({});
+  abi::fuse_statfs_out out{};
+  out.st.bsize = out.st.frsize = 512;
+  out.st.namelen = 255;
+  std::move(reply).Ok(out);
 }
 
 void FileSystem::Open(const OpenRequest&, OpenReply reply) {

@@ -83,7 +83,7 @@ class FileSystem {
   // Default: ENOSYS; the kernel then allows every access(2), unless it checks
   // permissions itself (default_permissions), when it never asks.
   virtual void Access(const AccessRequest& request, EmptyReply reply);
-  // Default: all zeros.
+  // Default: nothing to count, in blocks of 512 bytes, names of 255.
   virtual void Statfs(const StatfsRequest& request, StatfsReply reply);
 
   // --- Files ---
