@@ -12,14 +12,15 @@ Slot* Connection::TakeParked() {
 }
 
 Slot* Detach(Slot* slot) {
-  if (slot->origin != nullptr) return slot;
+  if (slot->parked) return slot;
   Connection& connection = slot->pool->connection();
   // A reply goes out where the request came in.
   std::shared_ptr<const Device> origin = slot->pool->device();
   if (origin == nullptr) return nullptr;
   Slot* parked = connection.TakeParked();
   if (parked == nullptr) return nullptr;
-  parked->origin = std::move(origin);
+  parked->parked = true;
+  parked->origin = origin;
   parked->message_size = slot->message_size;
   std::memcpy(parked->request_buffer.data(), slot->request_buffer.data(),
               slot->message_size);

@@ -96,8 +96,8 @@ bool AnswerRefusal(Slot* slot, int error) {
     return false;
   }
   slot->pool->counters().refused_replies.Add(1);
-  // A socket whose other end is gone, which reading will tell.
-  if (error == EPIPE || error == ECONNRESET) return false;
+  // The other end is gone, which reading will tell.
+  if (error == EPIPE || error == ECONNRESET || error == ENODEV) return false;
   slot->pool->connection().Log(
       LogLevel::kWarning,
       absl::StrCat("the kernel refused the reply to request ",

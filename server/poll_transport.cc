@@ -89,13 +89,21 @@ void PollTransport::SendFinished() {
   }
   while (unsent_ != nullptr) {
     Slot* slot = unsent_;
-    const Device& device = slot->origin != nullptr ? *slot->origin : *device_;
-    int error = slot->moved ? 0 : device.SendNow(slot->parts, PartsOf(*slot));
+    const int error = slot->moved ? 0 : SendNow(*slot);
     if (error == EAGAIN) return;
     if (error != 0 && AnswerRefusal(slot, error)) continue;
     unsent_ = slot->next;
     pool_->Free(slot);
   }
+}
+
+// To where the request came from.
+int PollTransport::SendNow(const Slot& slot) const {
+  const std::shared_ptr<const Device> device =
+      slot.parked ? slot.origin.lock() : device_;
+  // Its worker has ended, and the connection with it.
+  if (device == nullptr) return ENODEV;
+  return device->SendNow(slot.parts, PartsOf(slot));
 }
 
 }  // namespace barefuse

@@ -50,6 +50,7 @@ class PollTransport : public Transport {
 
  private:
   void SendFinished();
+  int SendNow(const Slot& slot) const;
   bool ReadOne(Dispatcher& dispatcher);
 
   std::shared_ptr<const Device> device_;

@@ -104,6 +104,7 @@ void SlotPool::Free(Slot* slot) {
   slot->data = {};
   slot->refused = false;
   slot->moved = false;
+  slot->parked = false;
   slot->origin.reset();
   absl::MutexLock lock(&free_mutex_);
   free_.push_back(slot->index);

@@ -57,8 +57,10 @@ struct Slot {
   size_t message_size = 0;  // of what is in request_buffer
   proto::Request request;
   InterruptFlag interrupt;
-  // Where the reply goes, in a parking pool: the device that read the request.
-  std::shared_ptr<const Device> origin;
+  // In a parking pool: the device that read the request, where its reply goes.
+  // Weak: a reply that is still out must not keep a connection alive.
+  bool parked = false;
+  std::weak_ptr<const Device> origin;
 
   proto::ReplyHead head;
   std::span<const std::byte> data;  // sent behind the head
