@@ -416,10 +416,10 @@ TEST_F(ProgramTest, IsLinkedWithNothingItDoesNotNeed) {
   Ended ended = RunToEnd({"ldd", program_});
   ASSERT_EQ(ended.status, 0) << ended.err;
   std::istringstream lines(ended.out);
-  const std::vector<std::string>
-      allowed = {"linux-vdso", "libc.",     "libm.",    "libstdc++.",
-                 "libgcc_s.",  "liburing.", "ld-linux", "libasan.",
-                 "libubsan."};  // the last two with sanitizers
+  const std::vector<std::string> allowed = {
+      "linux-vdso", "libc.",     "libm.",    "libstdc++.",
+      "libgcc_s.",  "liburing.", "ld-linux", "libasan.",
+      "libubsan.",  "libtsan."};  // the last three with sanitizers
   for (std::string line; std::getline(lines, line);) {
     EXPECT_TRUE(std::any_of(
         allowed.begin(), allowed.end(),

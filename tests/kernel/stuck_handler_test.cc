@@ -67,6 +67,7 @@ class Sticky : public FileSystem {
 
   // Opens the mount's directory, so that it can be asked after it is detached.
   void OpenMount() {
+    std::lock_guard<std::mutex> lock(mutex_);
     directory_.reset(
         open(mountpoint_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   }
