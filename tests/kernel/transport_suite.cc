@@ -1,0 +1,165 @@
+#include "tests/kernel/transport_suite.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "tests/testing/kernel_test.h"
+
+namespace barefuse {
+namespace {
+
+absl::Status Failed(const std::string& what) {
+  return absl::InternalError(what + ": " + strerror(errno));
+}
+
+// --- The subjects ---
+
+class Tmpfs : public Subject {
+ public:
+  absl::Status Start(const std::string& mountpoint) override {
+    const std::string options = "mode=755,size=" + std::to_string(kCapacity);
+    if (mount("tmpfs", mountpoint.c_str(), "tmpfs", 0, options.c_str()) != 0) {
+      return Failed("mount tmpfs");
+    }
+    mountpoint_ = mountpoint;
+    return absl::OkStatus();
+  }
+  absl::Status Stop() override {
+    // Not lazily: a descriptor that a test has leaked shows itself here.
+    const std::string mountpoint = std::exchange(mountpoint_, "");
+    if (mountpoint.empty() || umount2(mountpoint.c_str(), 0) == 0) {
+      return absl::OkStatus();
+    }
+    return Failed("umount tmpfs");
+  }
+
+ private:
+  std::string mountpoint_;
+};
+
+struct SubjectRow {
+  std::string_view name;
+  std::unique_ptr<Subject> (*make)();
+};
+
+constexpr SubjectRow kSubjects[] = {
+    {"tmpfs",
+     []() -> std::unique_ptr<Subject> { return std::make_unique<Tmpfs>(); }},
+};
+
+// --- What they cannot pass ---
+
+// The fixtures of all test programs, so that a slip in the name of one in
+// kDifferences is found by every program.
+constexpr std::string_view kSuites[] = {
+    "OperationsAcl",         "OperationsAttributes", "OperationsData",
+    "OperationsDirectories", "OperationsFiles",      "OperationsFlock",
+    "OperationsLocks",       "OperationsMappings",   "OperationsNames",
+    "OperationsPermissions", "OperationsRename",     "OperationsSpace",
+    "OperationsTimes",       "OperationsXattrs",
+};
+
+struct Difference {
+  std::string_view subject;
+  std::string_view suite;
+  std::string_view test;
+  std::string_view reason;
+};
+
+// Only what the kernel makes impossible for the subject.
+constexpr Difference kDifferences[] = {
+    {"tmpfs", "OperationsData", "ZeroRangeGivesZeros",
+     "shmem_fallocate knows KEEP_SIZE and PUNCH_HOLE only"},
+};
+
+const SubjectRow* FindSubject(std::string_view name) {
+  auto row = std::find_if(std::begin(kSubjects), std::end(kSubjects),
+                          [&](const SubjectRow& s) { return s.name == name; });
+  return row == std::end(kSubjects) ? nullptr : row;
+}
+
+// `name` without what gtest puts before it ("Subjects/").
+std::string_view Fixture(std::string_view name) {
+  return name.substr(name.find('/') + 1);
+}
+
+// Whether the suite is in this program, and the test for the subject in it.
+std::pair<bool, bool> Find(const Difference& difference) {
+  const std::string test =
+      std::string(difference.test) + "/" + std::string(difference.subject);
+  const auto* program = ::testing::UnitTest::GetInstance();
+  for (int i = 0; i < program->total_test_suite_count(); ++i) {
+    const auto* suite = program->GetTestSuite(i);
+    if (Fixture(suite->name()) != difference.suite) continue;
+    for (int j = 0; j < suite->total_test_count(); ++j) {
+      if (suite->GetTestInfo(j)->name() == test) return {true, true};
+    }
+    return {true, false};
+  }
+  return {false, false};
+}
+
+TEST(TransportSuiteTable, NamesSubjectsAndTestsThatExist) {
+  for (const Difference& difference : kDifferences) {
+    EXPECT_NE(FindSubject(difference.subject), nullptr) << difference.subject;
+    EXPECT_NE(
+        std::find(std::begin(kSuites), std::end(kSuites), difference.suite),
+        std::end(kSuites))
+        << difference.suite;
+    const auto [suite_found, test_found] = Find(difference);
+    EXPECT_EQ(suite_found, test_found)
+        << difference.suite << "." << difference.test << " does not exist";
+    EXPECT_FALSE(difference.reason.empty());
+  }
+}
+
+}  // namespace
+
+std::vector<std::string_view> SubjectNames() {
+  std::vector<std::string_view> names;
+  for (const SubjectRow& row : kSubjects) names.push_back(row.name);
+  return names;
+}
+
+std::string SubjectName(
+    const ::testing::TestParamInfo<std::string_view>& subject) {
+  return std::string(subject.param);
+}
+
+void TransportSuite::SetUp() {
+  umask_ = umask(022);
+  if (!testing::CanMount()) return;  // skipped or failed by the program
+  const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+  const std::string_view suite = Fixture(test->test_suite_name());
+  const std::string_view name = test->name();
+  ASSERT_NE(std::find(std::begin(kSuites), std::end(kSuites), suite),
+            std::end(kSuites))
+      << suite << " is missing in kSuites";
+  for (const Difference& difference : kDifferences) {
+    if (difference.subject == GetParam() && difference.suite == suite &&
+        difference.test == name.substr(0, name.find('/'))) {
+      GTEST_SKIP() << difference.reason;
+    }
+  }
+  subject_ = FindSubject(GetParam())->make();
+  const absl::Status started = subject_->Start(root_);
+  ASSERT_TRUE(started.ok()) << started;
+}
+
+void TransportSuite::TearDown() {
+  umask(umask_);
+  if (subject_ == nullptr) return;
+  const absl::Status stopped = subject_->Stop();
+  EXPECT_TRUE(stopped.ok()) << stopped;
+  EXPECT_TRUE(testing::MountsBelow(root_).empty());
+  subject_.reset();
+  // Whatever is mounted all the same goes with dir_.
+}
+
+}  // namespace barefuse
