@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "fs/passthrough/id_table.h"
+#include "fs/id_table.h"
 #include "fs/passthrough/inode_table.h"
 #include "server/file_system.h"
 

@@ -1,6 +1,6 @@
 // Objects by number, for numbers that come back from the kernel.
-#ifndef BAREFUSE_FS_PASSTHROUGH_ID_TABLE_H_
-#define BAREFUSE_FS_PASSTHROUGH_ID_TABLE_H_
+#ifndef BAREFUSE_FS_ID_TABLE_H_
+#define BAREFUSE_FS_ID_TABLE_H_
 
 #include <cstdint>
 #include <memory>
@@ -37,6 +37,12 @@ class IdTable {
     objects_.erase(it);
     return object;
   }
+  // Takes all out. Their numbers are not used again either.
+  void Clear() {
+    absl::flat_hash_map<uint64_t, std::shared_ptr<T>> objects;
+    absl::MutexLock lock(&mutex_);
+    objects.swap(objects_);
+  }
   size_t size() const {
     absl::ReaderMutexLock lock(&mutex_);
     return objects_.size();
@@ -51,4 +57,4 @@ class IdTable {
 
 }  // namespace barefuse
 
-#endif  // BAREFUSE_FS_PASSTHROUGH_ID_TABLE_H_
+#endif  // BAREFUSE_FS_ID_TABLE_H_
