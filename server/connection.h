@@ -106,6 +106,12 @@ class Connection {
     return dropped_replies_.load(std::memory_order_relaxed);
   }
 
+  // Requests that have left their worker's slot.
+  void CountDetached() { detached_.fetch_add(1, std::memory_order_relaxed); }
+  uint64_t detached() const {
+    return detached_.load(std::memory_order_relaxed);
+  }
+
   // Counted by BackingFile and by replies.
   struct BackingCounters {
     std::atomic<uint64_t> opens{0};
@@ -129,6 +135,7 @@ class Connection {
   Interrupts interrupts_;
   const std::shared_ptr<Notifier> notifier_;
   std::atomic<uint64_t> dropped_replies_{0};
+  std::atomic<uint64_t> detached_{0};
   std::shared_ptr<BackingCounters> backing_counters_ =
       std::make_shared<BackingCounters>();
 };

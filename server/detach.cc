@@ -31,6 +31,7 @@ Slot* Detach(Slot* slot) {
       .ok();
   parked->state.store(Slot::State::kHandling, std::memory_order_release);
   connection.interrupts().Move(slot, parked);
+  connection.CountDetached();
   slot->moved = true;
   slot->pool->Finish(slot);
   return parked;

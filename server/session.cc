@@ -326,6 +326,10 @@ Statistics Session::statistics() const {
   Statistics sum;
   workers_->AddTo(&sum);
   sum.dropped_replies = connection_->dropped_replies();
+  sum.interrupts = connection_->interrupts().received();
+  sum.detached = connection_->detached();
+  sum.notifications = connection_->notifier()->sent();
+  sum.refused_notifications = connection_->notifier()->refused();
   const Connection::BackingCounters& backing = *connection_->backing_counters();
   sum.backing_opens = backing.opens.load(std::memory_order_relaxed);
   sum.backing_closes = backing.closes.load(std::memory_order_relaxed);

@@ -27,6 +27,11 @@ struct Statistics {
   uint64_t dropped_replies = 0;   // a handler let its reply go: EIO
   uint64_t refused_replies = 0;   // the kernel did not take a reply
 
+  uint64_t interrupts = 0;             // INTERRUPTs, of whatever request
+  uint64_t detached = 0;               // requests that left their worker's slot
+  uint64_t notifications = 0;          // that the kernel has taken
+  uint64_t refused_notifications = 0;  // and that it has not
+
   uint64_t backing_opens = 0;      // backing ids that were registered
   uint64_t backing_closes = 0;     // and given back
   uint64_t passthrough_opens = 0;  // opens that were given a backing id

@@ -66,6 +66,19 @@ uint64_t Passthrough::WantedCapabilities() const {
          (options_.passthrough ? abi::FUSE_PASSTHROUGH : 0);
 }
 
+// What waits for the disk as a rule, and not as an exception.
+Execution Passthrough::ExecutionOf(uint32_t opcode) const {
+  switch (opcode) {
+    case abi::FUSE_FSYNC:
+    case abi::FUSE_FSYNCDIR:
+    case abi::FUSE_FALLOCATE:
+    case abi::FUSE_COPY_FILE_RANGE:
+    case abi::FUSE_COPY_FILE_RANGE_64:
+      return Execution::kBlocking;
+  }
+  return Execution::kWorker;
+}
+
 void Passthrough::Init(Connection& connection) {
   if (!options_.passthrough) return;
   if (connection.terms().Has(abi::FUSE_PASSTHROUGH)) {

@@ -42,6 +42,7 @@ class Passthrough : public FileSystem {
       PassthroughOptions options);
 
   uint64_t WantedCapabilities() const override;
+  Execution ExecutionOf(uint32_t opcode) const override;
   void Init(Connection& connection) override;
 
   void Lookup(const LookupRequest& request, EntryReply reply) override;
