@@ -56,17 +56,6 @@ class MemfsSubject : public Subject {
 // The names of the subjects that are memfs.
 std::vector<std::string_view> MemfsSubjectNames();
 
-// For tests that use what memfs can do beyond other filesystems.
-class MemfsSuite : public TransportSuite {
- protected:
-  MemfsSubject& memfs() { return static_cast<MemfsSubject&>(subject()); }
-};
-
 }  // namespace barefuse
-
-#define INSTANTIATE_FOR_MEMFS(fixture)                               \
-  INSTANTIATE_TEST_SUITE_P(Subjects, fixture,                        \
-                           ::testing::ValuesIn(MemfsSubjectNames()), \
-                           SubjectName)
 
 #endif  // BAREFUSE_TESTS_KERNEL_MEMFS_SUBJECT_H_

@@ -70,11 +70,13 @@ constexpr SubjectRow kSubjects[] = {
 // The fixtures of all test programs, so that a slip in the name of one in
 // kDifferences is found by every program.
 constexpr std::string_view kSuites[] = {
-    "OperationsAcl",         "OperationsAttributes", "OperationsData",
-    "OperationsDirectories", "OperationsFiles",      "OperationsFlock",
-    "OperationsLocks",       "OperationsMappings",   "OperationsNames",
-    "OperationsPermissions", "OperationsRename",     "OperationsSpace",
-    "OperationsTimes",       "OperationsXattrs",
+    "OperationsAcl",       "OperationsAttributes",  "OperationsCoverage",
+    "OperationsData",      "OperationsDirectories", "OperationsFiles",
+    "OperationsFlock",     "OperationsInterrupt",   "OperationsLocks",
+    "OperationsMappings",  "OperationsNames",       "OperationsNotify",
+    "OperationsPageCache", "OperationsPermissions", "OperationsPollIoctl",
+    "OperationsRename",    "OperationsSpace",       "OperationsTimes",
+    "OperationsXattrs",
 };
 
 struct Difference {
