@@ -200,6 +200,8 @@ void Passthrough::Write(const WriteRequest& request, WriteReply reply) {
   if (IsMisrouted(*file, request.connection(), "WRITE")) {
     return std::move(reply).Error(EIO);
   }
+  // To pwritev2(2), -1 is wherever the descriptor happens to stand.
+  if (request->offset > INT64_MAX) return std::move(reply).Error(EINVAL);
   ScopedNoFsetid kill_suid(
       (request->write_flags & abi::FUSE_WRITE_KILL_SUIDGID) != 0);
   // From the page cache comes what was written where it stands now; an append
