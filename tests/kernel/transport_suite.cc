@@ -90,6 +90,8 @@ struct Difference {
 constexpr Difference kDifferences[] = {
     {"tmpfs", "OperationsData", "ZeroRangeGivesZeros",
      "shmem_fallocate knows KEEP_SIZE and PUNCH_HOLE only"},
+    {"memfs_writeback", "OperationsPageCache", "AnotherSizeIsSeenAfterIt",
+     "the kernel takes no size from the server (fuse_get_cache_mask)"},
 };
 
 const SubjectRow* FindSubject(std::string_view name) {
