@@ -1,6 +1,7 @@
 #include "server/interrupts.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "server/slot.h"
 
@@ -31,16 +32,16 @@ bool Interrupts::Interrupt(uint64_t victim) {
   victim &= ~abi::FUSE_UNIQUE_RESEND;
   if (victim == 0) return false;
   received_.fetch_add(1, std::memory_order_relaxed);
-  InterruptFlag::Callback callback;
+  std::vector<InterruptFlag::Callback> callbacks;
   {
     absl::MutexLock lock(&mutex_);
-    if (!Find(victim, &callback)) {
+    if (!Find(victim, &callbacks)) {
       Park(victim);
-      if (!Find(victim, &callback)) return false;
+      if (!Find(victim, &callbacks)) return false;
       Unpark(victim);
     }
   }
-  if (callback) callback();
+  for (InterruptFlag::Callback& callback : callbacks) callback();
   return true;
 }
 
@@ -49,13 +50,20 @@ void Interrupts::Move(Slot* from, Slot* to) {
   from->interrupt.MoveTo(&to->interrupt);
 }
 
-bool Interrupts::Find(uint64_t victim, InterruptFlag::Callback* callback) {
+bool Interrupts::Find(uint64_t victim,
+                      std::vector<InterruptFlag::Callback>* callbacks) {
+  // All of them: a request that the kernel has sent again (RESEND) is served
+  // more than once, and only the last one's answer counts.
+  bool found = false;
   for (SlotPool* pool : pools_) {
     for (uint32_t i = 0; i < pool->size(); ++i) {
-      if (pool->slot(i).interrupt.Interrupt(victim, callback)) return true;
+      InterruptFlag::Callback callback;
+      if (!pool->slot(i).interrupt.Interrupt(victim, &callback)) continue;
+      found = true;
+      if (callback) callbacks->push_back(std::move(callback));
     }
   }
-  return false;
+  return found;
 }
 
 void Interrupts::Park(uint64_t victim) {

@@ -46,7 +46,7 @@ class Interrupts {
   }
 
  private:
-  bool Find(uint64_t victim, InterruptFlag::Callback* callback)
+  bool Find(uint64_t victim, std::vector<InterruptFlag::Callback>* callbacks)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Park(uint64_t victim) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Unpark(uint64_t victim);

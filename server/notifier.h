@@ -75,8 +75,8 @@ class Notifier {
   int ExpireEntry(uint64_t parent, std::string_view name);
 
   // `name` in `parent`, which was `child`, has been removed; who watches the
-  // file (inotify) is told. ENOTEMPTY, EBUSY (it is a mountpoint). Takes the
-  // locks of directory and child. 7.18.
+  // file (inotify) is told. ENOTEMPTY where something below is in use; what is
+  // mounted there is detached. Takes the locks of directory and child. 7.18.
   int Delete(uint64_t parent, uint64_t child, std::string_view name);
 
   // Puts `data` into the page cache of `node`, and extends its size if it must.

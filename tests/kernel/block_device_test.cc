@@ -15,6 +15,8 @@
 #include <mutex>
 #include <string_view>
 
+#include "fs/memfs/memfs.h"
+#include "proto/operations.h"
 #include "server/mount_table.h"
 #include "server/session.h"
 #include "tests/kernel/other_user.h"
@@ -115,6 +117,37 @@ TEST_F(BlockDeviceTest, GetsItsThreeOperations) {
   EXPECT_EQ(fs_->destroys, 1);  // umount(2) has waited for it
   EXPECT_EQ(session->Wait().kind, StopReason::Kind::kUnmounted);
   EXPECT_EQ(fs_->destroys, 1);
+}
+
+TEST_F(BlockDeviceTest, MemfsAnswersThem) {
+  auto memfs = Memfs::Create({});
+  ASSERT_TRUE(memfs.ok());
+  SessionOptions options = Options();
+  options.mount.default_permissions = true;
+  auto session = Session::Mount(*memfs, mountpoint_, options);
+  ASSERT_TRUE(session.ok()) << session.status();
+  const std::string path = mountpoint_ + "/file";
+  testing::WriteFile(path, "content");
+  {
+    UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(file);
+    EXPECT_EQ(syncfs(file.get()), 0);
+    // It has no blocks, so that none has a place.
+    int block = 0;
+    EXPECT_EQ(ioctl(file.get(), FIBMAP, &block), 0) << strerror(errno);
+    EXPECT_EQ(block, 0);
+  }
+  EXPECT_EQ(testing::ReadFile(path), "content");
+  ASSERT_EQ(umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW), 0)
+      << strerror(errno);
+  EXPECT_EQ((*session)->Wait().kind, StopReason::Kind::kUnmounted);
+  const Statistics statistics = (*session)->statistics();
+  const auto requests = [&](uint32_t opcode) {
+    return statistics.operations[proto::OperationIndex(opcode)].requests;
+  };
+  EXPECT_EQ(requests(abi::FUSE_SYNCFS), 1u);
+  EXPECT_EQ(requests(abi::FUSE_BMAP), 1u);
+  EXPECT_EQ(requests(abi::FUSE_DESTROY), 1u);
 }
 
 TEST_F(BlockDeviceTest, StopSaysGoodbyeToo) {

@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include "tests/kernel/suite_files.h"
+#include "tests/kernel/suite_mapping.h"
 #include "tests/kernel/transport_suite.h"
 
 namespace barefuse {
@@ -12,33 +12,6 @@ using testing::ReadFile;
 using testing::WriteFile;
 
 constexpr size_t kPage = 4096;
-
-// A part of a file in memory, until it goes.
-class Mapping {
- public:
-  Mapping(const UniqueFd& fd, size_t size, int protection, int flags,
-          off_t offset = 0)
-      : size_(size),
-        data_(mmap(nullptr, size, protection, flags, fd.get(), offset)) {
-    testing::Check(data_ != MAP_FAILED, "mmap");
-  }
-  ~Mapping() { munmap(data_, size_); }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  // Volatile: others change it.
-  volatile char& operator[](size_t at) {
-    return static_cast<volatile char*>(data_)[at];
-  }
-  std::string Text(size_t at, size_t size) const {
-    return std::string(static_cast<const char*>(data_) + at, size);
-  }
-  Error Sync() { return Errno(msync(data_, size_, MS_SYNC)); }
-
- private:
-  size_t size_;
-  void* data_;
-};
 
 class OperationsMappings : public TransportSuite {};
 INSTANTIATE_FOR_SUBJECTS(OperationsMappings);

@@ -90,6 +90,12 @@ struct Difference {
 constexpr Difference kDifferences[] = {
     {"tmpfs", "OperationsData", "ZeroRangeGivesZeros",
      "shmem_fallocate knows KEEP_SIZE and PUNCH_HOLE only"},
+    {"socket", "OperationsNotify",
+     "NothingIsRetrievedOfWhatTheKernelDoesNotKnow",
+     "a socket does not bring back what write(2) to the device gives, so the "
+     "server waits for a NOTIFY_REPLY that does not come"},
+    {"memfs_writeback", "OperationsPageCache", "AnotherSizeIsSeenAfterIt",
+     "the kernel takes no size from the server (fuse_get_cache_mask)"},
 };
 
 const SubjectRow* FindSubject(std::string_view name) {
