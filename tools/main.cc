@@ -8,29 +8,14 @@
 #include <vector>
 
 #include "kernel_abi/fuse.h"
+#include "tools/memfs_command.h"
 #include "tools/passthrough_command.h"
 #include "tools/version.h"
 
 namespace barefuse {
 namespace {
 
-constexpr std::string_view kHelp =
-    R"(Usage: barefuse COMMAND [OPTIONS] ...
-
-A FUSE server without libfuse.
-
-Commands
-  passthrough   show a directory at another place
-
-  barefuse COMMAND --help tells more of each.
-
-Options
-  -h, --help     show this
-  -V, --version  show the version
-
-Example
-  barefuse passthrough /srv/data /mnt
-)";
+using Arguments = std::vector<std::string>;
 
 void Print(FILE* to, std::string_view text) {
   fwrite(text.data(), 1, text.size(), to);
@@ -42,28 +27,58 @@ int PrintVersion() {
   return kExitOk;
 }
 
-int Passthrough(const std::vector<std::string>& arguments, Caller caller) {
-  for (const std::string& argument : arguments) {
-    if (argument == "--version" || argument == "-V") return PrintVersion();
-    if (argument == "--") break;
-  }
-  absl::StatusOr<PassthroughCommand> command =
-      ParsePassthroughCommand(arguments, caller);
-  if (!command.ok()) {
-    fprintf(stderr, "barefuse: %s\nTry \"barefuse passthrough --help\".\n",
-            std::string(command.status().message()).c_str());
+struct Command {
+  std::string_view name;
+  std::string_view summary;
+  std::string_view mount_helper;  // argv[0] when mount(8) calls
+  int (*run)(const Command& self, const Arguments& arguments, Caller caller);
+};
+
+template <auto Parse, auto Help, auto RunParsed>
+int Run(const Command& self, const Arguments& arguments, Caller caller) {
+  auto parsed = Parse(arguments, caller);
+  if (!parsed.ok()) {
+    fprintf(stderr, "barefuse: %s\nTry \"barefuse %s --help\".\n",
+            std::string(parsed.status().message()).c_str(),
+            std::string(self.name).c_str());
     return kExitUsage;
   }
-  if (command->help) {
-    Print(stdout, PassthroughHelp());
-    return kExitOk;
+  if (parsed->version) return PrintVersion();
+  if (!parsed->help) return RunParsed(*parsed);
+  Print(stdout, Help());
+  return kExitOk;
+}
+
+constexpr Command kCommands[] = {
+    {"passthrough", "show a directory at another place", "mount.fuse.barefuse",
+     Run<ParsePassthroughCommand, PassthroughHelp, RunPassthrough>},
+    {"memfs", "keep files in memory, like tmpfs", "mount.fuse.barefuse-memfs",
+     Run<ParseMemfsCommand, MemfsHelp, RunMemfs>},
+};
+
+std::string HelpText() {
+  std::string help =
+      "Usage: barefuse COMMAND [OPTIONS] ...\n\n"
+      "A FUSE server without libfuse.\n\n"
+      "Commands\n";
+  for (const Command& command : kCommands) {
+    std::string line = "  " + std::string(command.name);
+    line.resize(16, ' ');
+    help += line + std::string(command.summary) + "\n";
   }
-  return RunPassthrough(*command);
+  return help +
+         "\n  barefuse COMMAND --help tells more of each.\n\n"
+         "Options\n"
+         "  -h, --help     show this\n"
+         "  -V, --version  show the version\n\n"
+         "Examples\n"
+         "  barefuse passthrough /srv/data /mnt\n"
+         "  barefuse memfs --size 256M /mnt\n";
 }
 
 // mount(8) wants 1 for wrong usage or rights and 32 for a failed mount.
-int MountHelper(const std::vector<std::string>& arguments) {
-  switch (Passthrough(arguments, Caller::kMount8)) {
+int MountHelper(const Command& command, const Arguments& arguments) {
+  switch (command.run(command, arguments, Caller::kMount8)) {
     case kExitOk:
       return 0;
     case kExitUsage:
@@ -90,26 +105,28 @@ int Main(int argc, char** argv) {
   if (size_t slash = program.rfind('/'); slash != program.npos) {
     program.remove_prefix(slash + 1);
   }
-  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0),
-                                           argv + argc);
-  if (program == "mount.fuse.barefuse") return MountHelper(arguments);
+  const Arguments arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  for (const Command& command : kCommands) {
+    if (program == command.mount_helper) return MountHelper(command, arguments);
+  }
   if (arguments.empty()) {
-    Print(stderr, kHelp);
+    Print(stderr, HelpText());
     return kExitUsage;
   }
-  const std::string& command = arguments[0];
-  if (command == "passthrough") {
-    return Passthrough({arguments.begin() + 1, arguments.end()},
+  const std::string& word = arguments[0];
+  for (const Command& command : kCommands) {
+    if (word != command.name) continue;
+    return command.run(command, {arguments.begin() + 1, arguments.end()},
                        Caller::kPerson);
   }
-  if (command == "--help" || command == "-h" || command == "help") {
-    Print(stdout, kHelp);
+  if (word == "--help" || word == "-h" || word == "help") {
+    Print(stdout, HelpText());
     return kExitOk;
   }
-  if (command == "--version" || command == "-V") return PrintVersion();
+  if (word == "--version" || word == "-V") return PrintVersion();
   fprintf(stderr,
           "barefuse: unknown command \"%s\"\nTry \"barefuse --help\".\n",
-          command.c_str());
+          word.c_str());
   return kExitUsage;
 }
 

@@ -16,6 +16,24 @@ absl::string_view ToAbsl(std::string_view text) {
   return {text.data(), text.size()};
 }
 
+// `text` as a JSON string, without the quotes.
+std::string Escaped(std::string_view text) {
+  std::string result;
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      absl::StrAppend(
+          &result, "\\u",
+          absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad4));
+    } else {
+      result += c;
+    }
+  }
+  return result;
+}
+
 absl::Status WriteAll(int fd, std::string_view text) {
   while (!text.empty()) {
     ssize_t n = write(fd, text.data(), text.size());
@@ -30,9 +48,12 @@ absl::Status WriteAll(int fd, std::string_view text) {
 
 std::string StatisticsJson(const Statistics& statistics,
                            const StopReason& reason) {
-  std::string json =
-      absl::StrCat("{\n  \"stop\": \"", ToAbsl(StopKindText(reason.kind)),
-                   "\",\n  \"operations\": {");
+  std::string json = absl::StrCat("{\n  \"stop\": \"",
+                                  ToAbsl(StopKindText(reason.kind)), "\"");
+  if (!reason.detail.empty()) {
+    absl::StrAppend(&json, ",\n  \"detail\": \"", Escaped(reason.detail), "\"");
+  }
+  absl::StrAppend(&json, ",\n  \"operations\": {");
   const char* separator = "\n";
   for (const proto::Operation& operation : proto::kOperations) {
     const auto& counted =

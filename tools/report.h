@@ -10,8 +10,9 @@
 
 namespace barefuse {
 
-// One JSON object: "stop", "operations" by name with "requests" and "errors"
-// (those that came), and the totals of Statistics by name.
+// One JSON object: "stop", "detail" where there is more to say of that,
+// "operations" by name with "requests" and "errors" (those that came), and the
+// totals of Statistics by name.
 std::string StatisticsJson(const Statistics& statistics,
                            const StopReason& reason);
 
