@@ -17,6 +17,7 @@
 #include "server/log.h"
 #include "server/message_tap.h"
 #include "server/notifier.h"
+#include "server/observers.h"
 
 namespace barefuse {
 
@@ -32,14 +33,11 @@ class Connection {
              const proto::Negotiated& terms, LogSink log, bool debug,
              MessageTap tap = nullptr)
       : terms_(terms),
-        log_(std::move(log)),
+        observers_(std::make_shared<Observers>(std::move(log), std::move(tap))),
         debug_(debug),
-        tap_(std::move(tap)),
         device_(device),
-        notifier_(std::make_shared<Notifier>(
-            std::move(device), terms, [this](auto head, auto data) {
-              Tap(Direction::kToKernel, head, data);
-            })) {}
+        notifier_(
+            std::make_shared<Notifier>(std::move(device), terms, observers_)) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -57,21 +55,15 @@ class Connection {
   const std::shared_ptr<Notifier>& notifier() const { return notifier_; }
 
   void Log(LogLevel level, std::string_view line) const {
-    absl::ReaderMutexLock lock(&observers_mutex_);
-    if (!quiet_) log_(level, line);
+    observers_->Log(level, line);
   }
   // Shows a message to whoever looks.
   void Tap(Direction direction, proto::Bytes head, proto::Bytes data) const {
-    if (!tap_) return;
-    absl::ReaderMutexLock lock(&observers_mutex_);
-    if (!quiet_) tap_(direction, head, data);
+    observers_->Tap(direction, head, data);
   }
   // Waits until log and tap are in nobody's hands; they are not called from
   // then on, and what they need may go.
-  void BeQuiet() {
-    absl::MutexLock lock(&observers_mutex_);
-    quiet_ = true;
-  }
+  void BeQuiet() { observers_->BeQuiet(); }
   // Whether requests and replies are to be logged.
   bool debug() const { return debug_; }
 
@@ -95,7 +87,7 @@ class Connection {
     absl::MutexLock lock(&mutex_);
     parking_ = pool;
   }
-  // One of them, or nullptr where none is free.
+  // One of them, now kHandling, or nullptr where none is free.
   Slot* TakeParked();
 
   // Replies that a handler let go without an answer.
@@ -124,11 +116,8 @@ class Connection {
 
  private:
   const proto::Negotiated terms_;
-  LogSink log_;
-  mutable absl::Mutex observers_mutex_;
-  bool quiet_ ABSL_GUARDED_BY(observers_mutex_) = false;
+  const std::shared_ptr<Observers> observers_;
   const bool debug_;
-  const MessageTap tap_;
   absl::Mutex mutex_;
   std::shared_ptr<const Device> device_ ABSL_GUARDED_BY(mutex_);
   SlotPool* parking_ ABSL_GUARDED_BY(mutex_) = nullptr;

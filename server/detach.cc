@@ -8,7 +8,12 @@ namespace barefuse {
 
 Slot* Connection::TakeParked() {
   absl::MutexLock lock(&mutex_);
-  return parking_ == nullptr ? nullptr : parking_->TakeFree();
+  Slot* slot = parking_ == nullptr ? nullptr : parking_->TakeFree();
+  // Before the pool can be closed, which leaves such a slot to its owner.
+  if (slot != nullptr) {
+    slot->state.store(Slot::State::kHandling, std::memory_order_release);
+  }
+  return slot;
 }
 
 Slot* Detach(Slot* slot) {
@@ -29,7 +34,6 @@ Slot* Detach(Slot* slot) {
       proto::Bytes(parked->request_buffer.first(parked->message_size)),
       connection.dialect(), &parked->request)
       .ok();
-  parked->state.store(Slot::State::kHandling, std::memory_order_release);
   connection.interrupts().Move(slot, parked);
   connection.CountDetached();
   slot->moved = true;

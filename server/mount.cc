@@ -329,4 +329,13 @@ absl::Status Mount::Unmount(absl::Duration patience) {
   return status;
 }
 
+std::function<void()> Mount::Aborter() const {
+  return [path = mountpoint_, identity = identity_] {
+    absl::StatusOr<Identity> there = IdentityAt(path);
+    if (!there.ok() || !(*there == identity)) return;
+    // Aborts before it finds out that the mount is busy, if it is.
+    umount2(path.c_str(), MNT_FORCE | UMOUNT_NOFOLLOW);
+  };
+}
+
 }  // namespace barefuse

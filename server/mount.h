@@ -4,6 +4,7 @@
 #define BAREFUSE_SERVER_MOUNT_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -53,6 +54,12 @@ class Mount {
   // somebody has to serve. DeadlineExceeded after `patience`: it is detached
   // then, and the kernel's side ends with the connection.
   absl::Status Unmount(absl::Duration patience = absl::Seconds(5));
+
+  // Ends the connection of the mount where it is still mounted where it was
+  // made, for who waits in the kernel for a server that will not answer any
+  // more. Needs the rights of mount(2). By copy, for another thread than that
+  // which unmounts.
+  std::function<void()> Aborter() const;
 
  private:
   // What is mounted at a path. Told apart by the mount's unique id where the

@@ -25,13 +25,19 @@ int Notifier::Send(const proto::AnyNotification& notification,
   std::shared_ptr<const Device> device;
   {
     absl::MutexLock lock(&mutex_);
+    if (device_ == nullptr) return ENODEV;
     device = device_;
+    ++under_way_;
   }
-  if (device == nullptr) return ENODEV;
   const std::span<const std::byte> bytes(buffer, head.size);
-  observe_(bytes, data);
+  observers_->Tap(Direction::kToKernel, bytes, data);
   // Not under the lock: it may wait for the kernel.
   const int error = device->Notify(bytes, data);
+  device.reset();
+  {
+    absl::MutexLock lock(&mutex_);
+    --under_way_;
+  }
   (error == 0 ? sent_ : refused_).fetch_add(1, std::memory_order_relaxed);
   return error;
 }
@@ -109,6 +115,14 @@ void Notifier::OnReply(uint64_t unique, const proto::NotifyReply& reply) {
   if (Retrieved done = TakeRetrieval(unique)) {
     done(0, reply.offset, reply.data);
   }
+}
+
+bool Notifier::AwaitIdle(absl::Time deadline) {
+  absl::MutexLock lock(&mutex_);
+  auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return under_way_ == 0;
+  };
+  return mutex_.AwaitWithDeadline(absl::Condition(&idle), deadline);
 }
 
 void Notifier::Close() {

@@ -31,10 +31,11 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "proto/negotiation.h"
 #include "proto/notifications.h"
 #include "server/device.h"
-#include "server/message_tap.h"
+#include "server/observers.h"
 
 namespace barefuse {
 
@@ -52,12 +53,10 @@ class Notifier {
 
   // For the core.
   Notifier(std::shared_ptr<const Device> device, const proto::Negotiated& terms,
-           std::function<void(std::span<const std::byte>,
-                              std::span<const std::byte>)>
-               observe)
+           std::shared_ptr<const Observers> observers)
       : device_(std::move(device)),
         terms_(terms),
-        observe_(std::move(observe)) {}
+        observers_(std::move(observers)) {}
 
   // The attributes of `node` have changed, and `length` bytes of its data from
   // `offset` on (0: to the end); a negative offset leaves the data alone. Dirty
@@ -112,6 +111,8 @@ class Notifier {
   void OnReply(uint64_t unique, const proto::NotifyReply& reply);
   // The session has ended.
   void Close();
+  // Waits until no notification is under way. False at the deadline.
+  bool AwaitIdle(absl::Time deadline);
   uint64_t sent() const { return sent_.load(std::memory_order_relaxed); }
   uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
 
@@ -122,12 +123,11 @@ class Notifier {
 
   absl::Mutex mutex_;
   std::shared_ptr<const Device> device_ ABSL_GUARDED_BY(mutex_);
+  uint32_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t next_unique_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, Retrieved> retrievals_ ABSL_GUARDED_BY(mutex_);
   const proto::Negotiated terms_;
-  const std::function<void(std::span<const std::byte>,
-                           std::span<const std::byte>)>
-      observe_;
+  const std::shared_ptr<const Observers> observers_;
   std::atomic<uint64_t> sent_{0};
   std::atomic<uint64_t> refused_{0};
 };

@@ -22,7 +22,7 @@ StopReason PollTransport::Run(Dispatcher& dispatcher,
     // The end shows also where nothing is wanted: it needs no slot.
     const short wanted = unsent_ != nullptr ? POLLOUT : read ? POLLIN : 0;
     pollfd events[] = {
-        {device_->fd(), wanted, 0},
+        {plan.watch || wanted != 0 ? device_->fd() : -1, wanted, 0},
         {pool_->wake_fd(), POLLIN, 0},
     };
     if (poll(events, 2, plan.timeout) < 0) {
@@ -54,9 +54,9 @@ PollTransport::Plan PollTransport::NextWait(Dispatcher& dispatcher,
       return ReadOne(dispatcher) || pool_->has_finished() ||
              reason_.has_value() || stop.load(std::memory_order_relaxed);
     });
-    return {read, -1, found};
+    return {.read = read, .again = found};
   }
-  return {read, -1, false};
+  return {.read = read};
 }
 
 // Whether there was one. The descriptor is O_NONBLOCK: another worker may have

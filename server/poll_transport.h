@@ -37,7 +37,8 @@ class PollTransport : public Transport {
   // What to wait for.
   struct Plan {
     bool read = true;
-    int timeout = -1;    // milliseconds
+    bool watch = true;  // for the connection's end; a request wakes us then too
+    int timeout = -1;   // milliseconds
     bool again = false;  // there is something to do first
   };
   // Says so to whom it concerns, and looks for requests for a moment.

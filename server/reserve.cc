@@ -11,7 +11,7 @@ PollTransport::Plan Reserve::NextWait(Dispatcher&, const std::atomic<bool>&) {
   Mode mode = attendance_->reserve();
   if (mode == Mode::kReading) {
     // Until a worker moves, which then says so.
-    return {pool()->has_free(), -1, false};
+    return {.read = pool()->has_free()};
   }
   if (mode == Mode::kNone || now >= look_at_) {
     switch (attendance_->Look()) {
@@ -36,15 +36,15 @@ PollTransport::Plan Reserve::NextWait(Dispatcher&, const std::atomic<bool>&) {
   }
   switch (mode) {
     case Mode::kReading:
-      return {pool()->has_free(), -1, false};
+      return {.read = pool()->has_free()};
     case Mode::kAsleep:
       look_at_ = absl::InfinitePast();
-      return {false, -1, false};
+      return {.read = false, .watch = false};
     default:
-      return {false,
-              static_cast<int>(std::max<int64_t>(
-                  1, absl::ToInt64Milliseconds(look_at_ - now))),
-              false};
+      return {.read = false,
+              .watch = false,
+              .timeout = static_cast<int>(std::max<int64_t>(
+                  1, absl::ToInt64Milliseconds(look_at_ - now)))};
   }
 }
 

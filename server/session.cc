@@ -134,6 +134,7 @@ absl::Status Session::MountAt(const std::string& mountpoint) {
   if (!mounted.ok()) return mounted.status();
   device_ = std::make_shared<const Device>(std::move(mounted->device));
   mount_ = std::make_shared<class Mount>(std::move(mounted->mount));
+  aborter_ = mount_->Aborter();
   return absl::OkStatus();
 }
 
@@ -243,6 +244,12 @@ void Session::Teardown() {
   }
   if (connection_ != nullptr) connection_->Disconnect();
   device_.reset();
+  // A notification that waits in the kernel, for a request that nobody will
+  // answer now, holds the connection.
+  if (aborter_ != nullptr && connection_ != nullptr &&
+      !connection_->notifier()->AwaitIdle(absl::Now() + kLeastTime)) {
+    aborter_();
+  }
   // Unless that is still at it, and owns the mount.
   if (EndSync(&sync) && mount_ != nullptr) {
     UnmountAndSay(*mount_, deadline, options_.log);
@@ -303,8 +310,11 @@ void Session::EndWorkers(absl::Time deadline) {
 void Session::LeaveMount(Sync* sync, absl::Time deadline) {
   auto done = std::make_shared<absl::Notification>();
   absl::Status started =
-      sync->thread.Start([mount = mount_, log = options_.log, deadline, done] {
+      sync->thread.Start([mount = mount_, notifier = connection_->notifier(),
+                          log = options_.log, deadline, done] {
         SyncFilesystem(mount->mountpoint());
+        // Once it is detached nobody can reach it any more.
+        if (!notifier->AwaitIdle(absl::Now() + kLeastTime)) mount->Aborter()();
         UnmountAndSay(*mount, deadline, log);
         done->Notify();
       });

@@ -10,6 +10,7 @@
 #define BAREFUSE_SERVER_SESSION_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -171,6 +172,7 @@ class Session {
   std::shared_ptr<const Device> device_;
   std::shared_ptr<Connection> connection_;
   std::shared_ptr<class Mount> mount_;  // nullptr where it is not ours
+  std::function<void()> aborter_;       // the mount's
   std::shared_ptr<WorkerGroup> workers_;
   bool cloned_ = false;
 

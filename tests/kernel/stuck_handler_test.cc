@@ -243,5 +243,76 @@ TEST_F(StuckHandlerTest, HoldsUpNoUnmountFromOutside) {
   EXPECT_NE(reason.detail.find("LOOKUP"), reason.detail.npos) << reason.detail;
 }
 
+// A notification that waits inside the kernel for what nobody will answer holds
+// the connection; the session must end all the same, and free who waits.
+class KeepsReads : public FileSystem {
+ public:
+  void Init(Connection& connection) override {
+    notifier = connection.notifier();
+  }
+  void Getattr(const GetattrRequest& request, AttrReply reply) override {
+    abi::fuse_attr_out out{};
+    out.attr = Attr(request.node());
+    std::move(reply).Ok(out);
+  }
+  void Lookup(const LookupRequest&, EntryReply reply) override {
+    abi::fuse_entry_out entry{};
+    entry.nodeid = 2;
+    entry.attr = Attr(2);
+    std::move(reply).Ok(entry);
+  }
+  void Read(const ReadRequest&, DataReply reply) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    kept_.push_back(std::move(reply));
+    changed_.notify_all();
+  }
+  void AwaitRead() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return !kept_.empty(); });
+  }
+
+  std::shared_ptr<Notifier> notifier;
+
+ private:
+  static abi::fuse_attr Attr(NodeId node) {
+    abi::fuse_attr attr{};
+    attr.ino = node;
+    attr.mode = node == 2 ? S_IFREG | 0644 : S_IFDIR | 0755;
+    attr.nlink = 1;
+    attr.size = node == 2 ? 8192 : 0;
+    return attr;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<DataReply> kept_;
+};
+
+TEST_F(StuckHandlerTest, NorDoesANotificationThatWaitsForIt) {
+  auto fs = std::make_shared<KeepsReads>();
+  auto session = Session::Mount(
+      fs, mountpoint_, {.workers = 2, .stop_timeout = absl::Milliseconds(300)});
+  ASSERT_TRUE(session.ok()) << session.status();
+  session_ = *std::move(session);
+  auto reader = std::async(std::launch::async, [this] {
+    UniqueFd fd(open((mountpoint_ + "/file").c_str(), O_RDONLY | O_CLOEXEC));
+    char bytes[100];
+    return read(fd.get(), bytes, sizeof bytes) < 0 ? errno : 0;
+  });
+  fs->AwaitRead();
+  std::atomic<bool> returned{false};
+  std::thread notification([&] {
+    fs->notifier->InvalInode(2, 0, 0);  // waits for the page that is read
+    returned = true;
+  });
+  session_->Stop();
+  EXPECT_EQ(WaitAtMost().kind, StopReason::Kind::kStopped);
+  session_.reset();
+  EXPECT_NE(reader.get(), 0);
+  notification.join();
+  EXPECT_TRUE(returned);
+  EXPECT_TRUE(MountsBelow(dir_.path()).empty());
+}
+
 }  // namespace
 }  // namespace barefuse
