@@ -139,6 +139,7 @@ TEST_F(OffloadTest, HandlersThatNeverReturnAreLeftBehindAndNamed) {
   BlockFsync();
   Start({.workers = 1,
          .offload_threads = 2,
+         .parked_requests = 0,  // the reserve has threads of its own
          .stop_timeout = absl::Milliseconds(300)});
   for (int i = 0; i < 5; ++i) Send(FsyncMessage());
   ASSERT_TRUE(fs_->AwaitEntered(abi::FUSE_FSYNC, 2));
