@@ -294,7 +294,8 @@ void TestIoctls::Notify(const IoctlRequest& request, const Node& node,
     queue_->outcomes[job.id];
   }
   Answer(job, std::move(reply));
-  // Only now: RESEND would bring this very request again.
+  // Only now: RESEND brings every request again that has no reply. (This one
+  // too, where the worker is slow to send it.)
   absl::MutexLock lock(&queue_->mutex);
   queue_->jobs.push_back(job);
   // Not before it is needed: a thread would not survive a fork(2) into the

@@ -101,15 +101,22 @@ TEST_P(OperationsMappings, AMappingOutlivesDescriptorAndName) {
   EXPECT_TRUE(Names(root()).empty());
 }
 
+// By munmap(2) and by the end of a process, in one that serves nothing.
 TEST_P(OperationsMappings, WhatIsMappedIsThereAfterUnmapping) {
   const std::string content = Pattern(1 << 20);
-  {
-    UniqueFd fd = Open(At("file"), O_RDWR | O_CREAT);
-    ASSERT_EQ(Errno(ftruncate(fd.get(), 1 << 20)), 0);
-    Mapping mapping(fd, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED);
-    for (size_t i = 0; i < content.size(); ++i) mapping[i] = content[i];
+  for (const bool unmap : {false, true}) {
+    testing::Process child([&] {
+      UniqueFd fd = Open(At("file"), O_RDWR | O_CREAT | O_TRUNC);
+      if (ftruncate(fd.get(), 1 << 20) != 0) return 1;
+      void* data = mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED,
+                        fd.get(), 0);
+      if (data == MAP_FAILED) return 2;
+      content.copy(static_cast<char*>(data), content.size());
+      return unmap ? munmap(data, 1 << 20) : 0;
+    });
+    ASSERT_EQ(child.Wait(), 0);
+    EXPECT_TRUE(ReadFile(At("file")) == content) << unmap;
   }
-  EXPECT_TRUE(ReadFile(At("file")) == content);
 }
 
 TEST_P(OperationsMappings, BeyondTheEndIsABusError) {

@@ -11,7 +11,10 @@
 
 namespace barefuse {
 
-// A part of a file in memory, until it goes.
+// A part of a file in memory, until it goes. What is dirty is written back
+// before: munmap(2) of a FUSE file does that too (fuse_vma_close), but holds
+// the process's mmap_lock meanwhile, for which a server in the same process may
+// have to wait.
 class Mapping {
  public:
   Mapping(const UniqueFd& fd, size_t size, int protection, int flags,
@@ -20,7 +23,10 @@ class Mapping {
         data_(mmap(nullptr, size, protection, flags, fd.get(), offset)) {
     testing::Check(data_ != MAP_FAILED, "mmap");
   }
-  ~Mapping() { munmap(data_, size_); }
+  ~Mapping() {
+    Sync();
+    munmap(data_, size_);
+  }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
