@@ -251,43 +251,14 @@ TEST_F(MemfsProgramTest, WorksThroughMount8) {
       TableLine().starts_with("scratch " + mnt_ + " fuse.barefuse-memfs rw,"))
       << TableLine();
   EXPECT_EQ(Stat(mnt_).st_mode, S_IFDIR | 0700u);
-  Unmount(Children().at(0));
+  EXPECT_EQ(RunToEnd({"umount", mnt_}).status, 0);
+  EXPECT_EQ(WaitFor(Children().at(0)), 0);
   ended = RunToEnd({"mount", "-t", "fuse.barefuse-memfs", "scratch", mnt_, "-o",
                     "size=none"});
   EXPECT_EQ(ended.status, 1);
   EXPECT_TRUE(ended.err.starts_with(
       "barefuse: --size: \"none\" is not a size from 4K to 1024T\n"))
       << ended.err;
-}
-
-// A server that waits for one that does not answer is not waited for.
-TEST_F(MemfsProgramTest, SaysWhatItLeavesBehind) {
-  const pid_t lower = Daemon({"--timeout=0"});
-  const std::string above = dir_.MakeDir("above");
-  Process upper({program_, "passthrough", "-d", "--stop-timeout=0.2", "--stats",
-                 dir_ / "stats", "--num-threads=2", mnt_, above});
-  // It has looked at its source, and serves.
-  upper.ReadErrUntil("2 workers");
-  kill(lower, SIGSTOP);
-  Process client([&] {
-    struct stat info;
-    return stat((above + "/new").c_str(), &info) == 0 ? 0 : 1;
-  });
-  upper.ReadErrUntil("GETATTR node=1");
-  upper.Signal(SIGTERM);
-  // How many there are depends on what the kernel has asked for by then.
-  const std::string said =
-      " of 2 workers left behind in a handler that did not return: ";
-  upper.ReadErrUntil(said);
-  upper.ReadErrUntil("session ended: stopped: ");
-  EXPECT_EQ(upper.Wait(), 0);
-  EXPECT_EQ(client.Wait(), 1);
-  const std::string json = ReadFile(dir_ / "stats");
-  const size_t detail = json.find("\"detail\": \"");
-  ASSERT_NE(detail, json.npos) << json;
-  EXPECT_NE(json.find(said, detail), json.npos) << json;
-  kill(lower, SIGCONT);
-  Unmount(lower);
 }
 
 TEST_F(MemfsProgramTest, MistakesAreNamedAndLeaveNothing) {
