@@ -2,7 +2,8 @@
 #ifndef BAREFUSE_SERVER_BUSY_POLL_H_
 #define BAREFUSE_SERVER_BUSY_POLL_H_
 
-#include "absl/time/clock.h"
+#include <chrono>
+
 #include "absl/time/time.h"
 
 namespace barefuse {
@@ -14,20 +15,20 @@ class BusyPoll {
  public:
   // At most `budget` at a time; 0 is never.
   explicit BusyPoll(absl::Duration budget)
-      : budget_(absl::ToInt64Nanoseconds(budget)) {}
+      : budget_(absl::ToChronoNanoseconds(budget)) {}
 
   // A request has come.
   void Served() { hopeful_ = true; }
-  bool ShouldLook() const { return budget_ > 0 && hopeful_; }
+  bool ShouldLook() const { return budget_.count() > 0 && hopeful_; }
 
   // Calls `look` until it gives true. False: in vain.
   template <class Look>
   bool Spin(Look look) {
-    const int64_t end = absl::GetCurrentTimeNanos() + budget_;
+    const auto end = std::chrono::steady_clock::now() + budget_;
     do {
       if (look()) return true;
       Relax();
-    } while (absl::GetCurrentTimeNanos() < end);
+    } while (std::chrono::steady_clock::now() < end);
     hopeful_ = false;
     return false;
   }
@@ -42,7 +43,7 @@ class BusyPoll {
 #endif
   }
 
-  const int64_t budget_;  // nanoseconds
+  const std::chrono::nanoseconds budget_;
   bool hopeful_ = false;
 };
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "proto/negotiation.h"
@@ -87,8 +88,9 @@ class Connection {
     absl::MutexLock lock(&mutex_);
     parking_ = pool;
   }
-  // One of them, now kHandling, or nullptr where none is free.
-  Slot* TakeParked();
+  // One of them, filled by `fill` and now kHandling, or nullptr where none is
+  // free.
+  Slot* Park(absl::FunctionRef<void(Slot*)> fill);
 
   // Replies that a handler let go without an answer.
   void CountDroppedReply() {

@@ -6,13 +6,14 @@
 
 namespace barefuse {
 
-Slot* Connection::TakeParked() {
+// All of it under the lock: before the pool can be closed, which leaves slots
+// that are kHandling, and nothing else, to their owners.
+Slot* Connection::Park(absl::FunctionRef<void(Slot*)> fill) {
   absl::MutexLock lock(&mutex_);
   Slot* slot = parking_ == nullptr ? nullptr : parking_->TakeFree();
-  // Before the pool can be closed, which leaves such a slot to its owner.
-  if (slot != nullptr) {
-    slot->state.store(Slot::State::kHandling, std::memory_order_release);
-  }
+  if (slot == nullptr) return nullptr;
+  fill(slot);
+  slot->state.store(Slot::State::kHandling, std::memory_order_release);
   return slot;
 }
 
@@ -20,20 +21,21 @@ Slot* Detach(Slot* slot) {
   if (slot->parked) return slot;
   Connection& connection = slot->pool->connection();
   // A reply goes out where the request came in.
-  std::shared_ptr<const Device> origin = slot->pool->device();
+  const std::shared_ptr<const Device> origin = slot->pool->device();
   if (origin == nullptr) return nullptr;
-  Slot* parked = connection.TakeParked();
+  Slot* parked = connection.Park([&](Slot* to) {
+    to->parked = true;
+    to->origin = origin;
+    to->message_size = slot->message_size;
+    std::memcpy(to->request_buffer.data(), slot->request_buffer.data(),
+                slot->message_size);
+    // What could be decoded once can be again.
+    proto::DecodeRequest(
+        proto::Bytes(to->request_buffer.first(to->message_size)),
+        connection.dialect(), &to->request)
+        .ok();
+  });
   if (parked == nullptr) return nullptr;
-  parked->parked = true;
-  parked->origin = origin;
-  parked->message_size = slot->message_size;
-  std::memcpy(parked->request_buffer.data(), slot->request_buffer.data(),
-              slot->message_size);
-  // What could be decoded once can be again.
-  proto::DecodeRequest(
-      proto::Bytes(parked->request_buffer.first(parked->message_size)),
-      connection.dialect(), &parked->request)
-      .ok();
   connection.interrupts().Move(slot, parked);
   connection.CountDetached();
   slot->moved = true;

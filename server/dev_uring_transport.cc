@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "server/errno_status.h"
 
@@ -90,12 +91,16 @@ StopReason DevUringTransport::Run(Dispatcher& dispatcher,
       reason_ = {StopReason::Kind::kStopped, ""};
       break;
     }
+    const bool armed_before = reading_;
     if (!reading_) {
       if (LookForRequest(dispatcher, stop)) continue;
       ArmRead();
     }
     place_.attendance->Waits(place_.worker, reading_);
     if (reading_) place_.relay->Sleep(place_.worker);
+    // While we were awake nobody nudged us, and a poll from before may have
+    // missed a request: a new one will not.
+    if (armed_before && WakeRelay::HasRequest(device_->fd())) CancelRead();
     const bool go_on = SubmitAndWait();
     place_.relay->WakeUp(place_.worker);
     if (!go_on) break;
@@ -175,9 +180,35 @@ void DevUringTransport::ArmWake() {
   wake_armed_ = true;
 }
 
+// Without a slot nothing is read, and the connection's end would not be seen.
+// Where there is a reserve, it sees that.
+void DevUringTransport::ArmEnd() {
+  if (end_armed_ ||
+      place_.attendance->reserve() != Attendance::Reserve::kNone) {
+    return;
+  }
+  io_uring_sqe* sqe = Sqe();
+  io_uring_prep_poll_add(sqe, device_->fd(), 0);  // errors come unasked
+  io_uring_sqe_set_data64(sqe, Pack(Tag::kEnd, 0));
+  end_armed_ = true;
+}
+
+void DevUringTransport::OnEnd(int result) {
+  end_armed_ = false;
+  if (result < 0 || draining_) return;
+  // What has ended it; nothing else can be read now.
+  std::vector<std::byte> buffer(abi::FUSE_MIN_READ_BUFFER);
+  const ssize_t error = device_->ReadNow(buffer);
+  if (error >= 0) return;
+  if (auto end =
+          read_errors_.Judge(static_cast<int>(-error), pool_->connection())) {
+    reason_ = std::move(end);
+  }
+}
+
 void DevUringTransport::ArmRead() {
   Slot* slot = pool_->TakeFree();
-  if (slot == nullptr) return;  // until a reply frees one
+  if (slot == nullptr) return ArmEnd();  // until a reply frees one
   reading_ = true;
   // Both must go down in one submission, or the link is cut.
   if (io_uring_sq_space_left(&ring_) < 2) io_uring_submit(&ring_);
@@ -210,6 +241,8 @@ void DevUringTransport::Handle(const io_uring_cqe& cqe,
       return OnReply(slot, cqe.res);
     case Tag::kAfterReply:
       return;
+    case Tag::kEnd:
+      return OnEnd(cqe.res);
     case Tag::kWake:
       // Finished replies and a stop are looked at on the way round. A nudge
       // means that there is a request of which our poll does not know: a new

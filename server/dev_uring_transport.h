@@ -57,6 +57,7 @@ class DevUringTransport : public Transport {
     kReply,
     kAfterReply,
     kWake,
+    kEnd,
     kCancel
   };
   static uint64_t Pack(Tag tag, uint32_t slot) {
@@ -77,6 +78,8 @@ class DevUringTransport : public Transport {
   io_uring_sqe* Sqe();
   void ArmWake();
   void ArmRead();
+  void ArmEnd();
+  void OnEnd(int result);
   void SendFinished();
   void Send(Slot* slot);
   bool LookForRequest(Dispatcher& dispatcher, const std::atomic<bool>& stop);
@@ -100,6 +103,7 @@ class DevUringTransport : public Transport {
   bool reading_ = false;       // a POLL and READ are under way,
   uint32_t reading_slot_ = 0;  // for this slot
   bool wake_armed_ = false;    // the eventfd is being read
+  bool end_armed_ = false;     // the connection's end is polled for
   bool draining_ = false;
   uint32_t sending_ = 0;  // WRITEVs under way
   ReadErrors read_errors_;

@@ -50,21 +50,14 @@ absl::StatusOr<Device> Device::Open() {
 }
 
 absl::StatusOr<Device> Device::Adopt(UniqueFd fd) {
-  struct stat info;
-  int flags = fcntl(fd.get(), F_GETFL);
-  if (flags < 0 || fstat(fd.get(), &info) != 0 ||
-      fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
+  absl::StatusOr<bool> is_socket = IsSocket(fd.get());
+  if (!is_socket.ok()) return is_socket.status();
+  const int flags = fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
       fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) {
     return ErrnoStatus(errno, absl::StrCat("descriptor ", fd.get()));
   }
-  if (S_ISCHR(info.st_mode) && info.st_rdev == kDeviceNumber) {
-    return Device(std::move(fd));
-  }
-  int type = 0;
-  socklen_t size = sizeof type;
-  if (S_ISSOCK(info.st_mode) &&
-      getsockopt(fd.get(), SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
-      type == SOCK_SEQPACKET) {
+  if (*is_socket) {
     // A message goes in one piece or not at all. Beyond the system's limit
     // only root may go, and others make do with what they get.
     constexpr int kRoom = 4 << 20;  // bytes
@@ -73,10 +66,25 @@ absl::StatusOr<Device> Device::Adopt(UniqueFd fd) {
         break;
       }
     }
-    return Device(std::move(fd), true);
+  }
+  return Device(std::move(fd), *is_socket);
+}
+
+absl::StatusOr<bool> Device::IsSocket(int fd) {
+  struct stat info;
+  if (fstat(fd, &info) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("descriptor ", fd));
+  }
+  if (S_ISCHR(info.st_mode) && info.st_rdev == kDeviceNumber) return false;
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (S_ISSOCK(info.st_mode) &&
+      getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+      type == SOCK_SEQPACKET) {
+    return true;
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("descriptor ", fd.get(),
+      absl::StrCat("descriptor ", fd,
                    " is neither a FUSE device nor a SOCK_SEQPACKET socket"));
 }
 

@@ -27,6 +27,9 @@ class Device {
   // Takes over a descriptor of a mount made elsewhere, or of a socket. Fails
   // where it is neither.
   static absl::StatusOr<Device> Adopt(UniqueFd fd);
+  // Whether a descriptor that Adopt would take is a socket; its failure where
+  // it would not.
+  static absl::StatusOr<bool> IsSocket(int fd);
 
   int fd() const { return fd_.get(); }
   bool is_socket() const { return is_socket_; }

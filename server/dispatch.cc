@@ -144,7 +144,14 @@ Dispatcher::Outcome Dispatcher::Dispatch(Slot* slot, proto::Bytes bytes,
   // returns.
   connection.interrupts().Begin(slot);
   Offload* offload = may_block_[place] ? offload_.get() : all;
-  if (offload == nullptr || !offload->Take(slot)) {
+  if (offload != nullptr && opcode != abi::FUSE_DESTROY &&
+      offload->Take(slot)) {
+    return Outcome::kOwed;
+  }
+  if (all != nullptr && opcode != abi::FUSE_DESTROY) {
+    // No thread is to be had, and this one is needed for others.
+    internal::CoreReply(*slot).Error(EAGAIN);
+  } else {
     CallFileSystem(*file_system_, slot);
   }
   return Outcome::kOwed;

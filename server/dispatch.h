@@ -37,7 +37,9 @@ class Dispatcher {
   Outcome Dispatch(Slot* slot, proto::Bytes bytes) {
     return Dispatch(slot, bytes, nullptr);
   }
-  // The same, but every request that is owed a reply is handed to `all`.
+  // The same, but every request that is owed a reply is handed to `all`, or
+  // answered EAGAIN where that has no thread; but for DESTROY, the kernel's
+  // goodbye, which must not wait for others.
   Outcome Dispatch(Slot* slot, proto::Bytes bytes, Offload* all);
 
  private:

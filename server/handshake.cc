@@ -50,6 +50,10 @@ absl::StatusOr<proto::Negotiated> Handshake(const Device& device,
   // Before INIT the kernel asks for the smallest buffer and one write.
   std::vector<std::byte> buffer(abi::FUSE_MIN_READ_BUFFER + (1 << 20));
   for (;;) {
+    // Also where there is always something to read.
+    if (absl::Now() > deadline) {
+      return absl::DeadlineExceededError("INIT took too long");
+    }
     absl::StatusOr<size_t> size = device.Read(buffer, deadline - absl::Now());
     if (!size.ok()) return size.status();
     const proto::Bytes message = proto::Bytes(buffer).first(*size);

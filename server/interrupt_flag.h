@@ -24,6 +24,7 @@ class InterruptFlag {
 
   // The request `unique` begins; it can be interrupted from here on.
   void Begin(uint64_t unique) {
+    hit_.store(0, std::memory_order_relaxed);
     // In one order with the store of an interrupt that does not find it, see
     // Interrupts.
     unique_.store(Key(unique), std::memory_order_seq_cst);
@@ -55,9 +56,10 @@ class InterruptFlag {
     const bool hit = interrupted();
     Callback callback = Take();
     unique_.store(0, std::memory_order_release);
+    // No interrupt comes in between: Interrupts holds them off.
+    other->Begin(unique);
     if (hit) other->hit_.store(unique, std::memory_order_release);
     if (callback) other->OnInterrupt(std::move(callback));
-    other->Begin(unique);
   }
 
   // --- Any thread ---

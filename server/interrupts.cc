@@ -23,9 +23,23 @@ void Interrupts::Begin(Slot* slot) {
   // Whoever parks looks for the victim again afterwards. In the one order of
   // these stores and loads one of the two sees the other.
   if (parked_count_.load(std::memory_order_seq_cst) == 0) return;
-  if (!Unpark(unique)) return;
+  if (!Unpark(unique)) return ForgetLate();
   InterruptFlag::Callback none;  // the handler has not been called yet
   slot->interrupt.Interrupt(unique, &none);
+}
+
+// An early one is found by one of the next requests. What so many have not been
+// is late, and would cost every request from now on.
+void Interrupts::ForgetLate() {
+  constexpr uint32_t kMany = 1 << 16;
+  if (looks_.fetch_add(1, std::memory_order_relaxed) < kMany) return;
+  absl::MutexLock lock(&mutex_);
+  looks_.store(0, std::memory_order_relaxed);
+  for (std::atomic<uint64_t>& place : parked_) {
+    if (place.exchange(0, std::memory_order_seq_cst) != 0) {
+      parked_count_.fetch_sub(1, std::memory_order_relaxed);
+    }
+  }
 }
 
 bool Interrupts::Interrupt(uint64_t victim) {
@@ -69,6 +83,7 @@ bool Interrupts::Find(uint64_t victim,
 void Interrupts::Park(uint64_t victim) {
   std::atomic<uint64_t>& place = parked_[next_];
   next_ = (next_ + 1) % kParked;
+  looks_.store(0, std::memory_order_relaxed);
   // Counted first: who takes it out at once must not count below zero.
   parked_count_.fetch_add(1, std::memory_order_seq_cst);
   if (place.exchange(victim, std::memory_order_seq_cst) != 0) {

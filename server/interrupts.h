@@ -50,11 +50,14 @@ class Interrupts {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Park(uint64_t victim) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Unpark(uint64_t victim);
+  void ForgetLate();
 
   std::atomic<uint64_t> received_{0};
   // Read without the lock by every request that begins.
   std::atomic<uint32_t> parked_count_{0};
   std::array<std::atomic<uint64_t>, kParked> parked_{};  // 0 is none
+  // How often somebody has looked in vain since the last was parked.
+  std::atomic<uint32_t> looks_{0};
 
   absl::Mutex mutex_;
   size_t next_ ABSL_GUARDED_BY(mutex_) = 0;  // the place of the next to park

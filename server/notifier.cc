@@ -25,7 +25,7 @@ int Notifier::Send(const proto::AnyNotification& notification,
   std::shared_ptr<const Device> device;
   {
     absl::MutexLock lock(&mutex_);
-    if (device_ == nullptr) return ENODEV;
+    if (device_ == nullptr || refusing_) return ENODEV;
     device = device_;
     ++under_way_;
   }
@@ -115,6 +115,11 @@ void Notifier::OnReply(uint64_t unique, const proto::NotifyReply& reply) {
   if (Retrieved done = TakeRetrieval(unique)) {
     done(0, reply.offset, reply.data);
   }
+}
+
+void Notifier::Refuse() {
+  absl::MutexLock lock(&mutex_);
+  refusing_ = true;
 }
 
 bool Notifier::AwaitIdle(absl::Time deadline) {

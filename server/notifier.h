@@ -13,6 +13,11 @@
 // the handler, the handler for the lock. Said of each. Those may be called from
 // anywhere where nothing is said.
 //
+// A notification that waits for a request which no handler answers holds the
+// connection. When the session ends it is ended with it, by aborting the mount;
+// where that may not be done (an ordinary user's mount, a served descriptor) it
+// waits until the connection is ended from outside.
+//
 // ENOENT says that the kernel does not know the node or the name: there was
 // nothing to do.
 #ifndef BAREFUSE_SERVER_NOTIFIER_H_
@@ -111,6 +116,8 @@ class Notifier {
   void OnReply(uint64_t unique, const proto::NotifyReply& reply);
   // The session has ended.
   void Close();
+  // None goes out any more: ENODEV.
+  void Refuse();
   // Waits until no notification is under way. False at the deadline.
   bool AwaitIdle(absl::Time deadline);
   uint64_t sent() const { return sent_.load(std::memory_order_relaxed); }
@@ -123,6 +130,7 @@ class Notifier {
 
   absl::Mutex mutex_;
   std::shared_ptr<const Device> device_ ABSL_GUARDED_BY(mutex_);
+  bool refusing_ ABSL_GUARDED_BY(mutex_) = false;
   uint32_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t next_unique_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, Retrieved> retrievals_ ABSL_GUARDED_BY(mutex_);

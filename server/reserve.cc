@@ -1,13 +1,11 @@
 #include "server/reserve.h"
 
-#include <algorithm>
-
 namespace barefuse {
 
 using Mode = Attendance::Reserve;
 
 PollTransport::Plan Reserve::NextWait(Dispatcher&, const std::atomic<bool>&) {
-  const absl::Time now = absl::Now();
+  const Clock::time_point now = Clock::now();
   Mode mode = attendance_->reserve();
   if (mode == Mode::kReading) {
     // Until a worker moves, which then says so.
@@ -32,19 +30,22 @@ PollTransport::Plan Reserve::NextWait(Dispatcher&, const std::atomic<bool>&) {
       mode = Mode::kWatching;
       attendance_->SetReserve(mode);
     }
-    look_at_ = now + absl::Milliseconds(kTick);
+    look_at_ = now + std::chrono::milliseconds(kTick);
   }
   switch (mode) {
     case Mode::kReading:
       return {.read = pool()->has_free()};
     case Mode::kAsleep:
-      look_at_ = absl::InfinitePast();
+      look_at_ = {};
       return {.read = false, .watch = false};
     default:
       return {.read = false,
               .watch = false,
-              .timeout = static_cast<int>(std::max<int64_t>(
-                  1, absl::ToInt64Milliseconds(look_at_ - now)))};
+              .timeout =
+                  1 + static_cast<int>(
+                          std::chrono::duration_cast<std::chrono::milliseconds>(
+                              look_at_ - now)
+                              .count())};
   }
 }
 

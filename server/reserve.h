@@ -12,6 +12,7 @@
 #ifndef BAREFUSE_SERVER_RESERVE_H_
 #define BAREFUSE_SERVER_RESERVE_H_
 
+#include <chrono>
 #include <memory>
 
 #include "server/attendance.h"
@@ -42,10 +43,12 @@ class Reserve : public PollTransport {
                            proto::Bytes message) override;
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   std::shared_ptr<const Device> device_;
   Attendance* attendance_;
   const std::shared_ptr<Offload> overflow_;
-  absl::Time look_at_ = absl::InfinitePast();
+  Clock::time_point look_at_{};
 };
 
 }  // namespace barefuse

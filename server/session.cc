@@ -30,18 +30,6 @@ uint32_t DefaultWorkers() {
   return std::clamp(2 * std::thread::hardware_concurrency(), 2u, 8u);
 }
 
-// "/dev/fd/N", by convention a connection that exists already.
-std::optional<int> DescriptorOf(std::string_view mountpoint) {
-  constexpr std::string_view kPrefix = "/dev/fd/";
-  if (!mountpoint.starts_with(kPrefix)) return std::nullopt;
-  mountpoint.remove_prefix(kPrefix.size());
-  int fd = -1;
-  const char* last = mountpoint.data() + mountpoint.size();
-  auto [end, error] = std::from_chars(mountpoint.data(), last, fd);
-  if (error != std::errc() || end != last || fd < 0) return std::nullopt;
-  return fd;
-}
-
 absl::Status Check(const SessionOptions& options) {
   if (options.workers > 1024) {
     return absl::InvalidArgumentError("more than 1024 workers");
@@ -96,6 +84,17 @@ void UnmountAndSay(class Mount& mount, absl::Time deadline,
 
 }  // namespace
 
+std::optional<int> InheritedDescriptor(std::string_view mountpoint) {
+  constexpr std::string_view kPrefix = "/dev/fd/";
+  if (!mountpoint.starts_with(kPrefix)) return std::nullopt;
+  mountpoint.remove_prefix(kPrefix.size());
+  int fd = -1;
+  const char* last = mountpoint.data() + mountpoint.size();
+  auto [end, error] = std::from_chars(mountpoint.data(), last, fd);
+  if (error != std::errc() || end != last || fd < 0) return std::nullopt;
+  return fd;
+}
+
 Session::Session(std::shared_ptr<FileSystem> file_system,
                  SessionOptions options)
     : file_system_(std::move(file_system)), options_(std::move(options)) {}
@@ -104,7 +103,11 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Mount(
     std::shared_ptr<FileSystem> file_system, const std::string& mountpoint,
     SessionOptions options) {
   if (absl::Status status = Check(options); !status.ok()) return status;
-  if (std::optional<int> fd = DescriptorOf(mountpoint)) {
+  if (std::optional<int> fd = InheritedDescriptor(mountpoint)) {
+    // What is something else stays open.
+    if (absl::Status status = Device::IsSocket(*fd).status(); !status.ok()) {
+      return status;
+    }
     return Serve(std::move(file_system), UniqueFd(*fd), std::move(options));
   }
   std::unique_ptr<Session> session(
@@ -309,13 +312,22 @@ void Session::EndWorkers(absl::Time deadline) {
 // answer.
 void Session::LeaveMount(Sync* sync, absl::Time deadline) {
   auto done = std::make_shared<absl::Notification>();
-  absl::Status started =
-      sync->thread.Start([mount = mount_, notifier = connection_->notifier(),
-                          log = options_.log, deadline, done] {
+  absl::Status started = sync->thread.Start(
+      [mount = mount_, connection = connection_, deadline, done] {
         SyncFilesystem(mount->mountpoint());
-        // Once it is detached nobody can reach it any more.
-        if (!notifier->AwaitIdle(absl::Now() + kLeastTime)) mount->Aborter()();
-        UnmountAndSay(*mount, deadline, log);
+        // One that waits in the kernel, for a request that is not answered,
+        // holds the connection; once the mount is detached nobody can reach it
+        // to end it.
+        connection->notifier()->Refuse();
+        const absl::Time now = absl::Now();
+        if (!connection->notifier()->AwaitIdle(now + (deadline - now) / 2)) {
+          mount->Aborter()();
+        }
+        // Not the sink itself, which may be gone if this takes too long.
+        UnmountAndSay(*mount, deadline,
+                      [&connection](LogLevel level, std::string_view line) {
+                        connection->Log(level, line);
+                      });
         done->Notify();
       });
   if (!started.ok()) return;

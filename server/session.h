@@ -99,6 +99,10 @@ struct SessionOptions {
   MessageTap tap = nullptr;  // sees every message, those of INIT too
 };
 
+// The number of a descriptor that `mountpoint` names as "/dev/fd/N": by
+// convention a connection that exists already, and no place.
+std::optional<int> InheritedDescriptor(std::string_view mountpoint);
+
 class Session {
  public:
   // Mounts `file_system` at `mountpoint` and starts to serve it. On a failure

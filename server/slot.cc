@@ -162,10 +162,24 @@ void SlotPool::Wake() {
   [[maybe_unused]] ssize_t n = write(wake_fd_.get(), &one, sizeof one);
 }
 
+// Whoever waits for an answer that will never be sent hears so at once. The
+// connection's end would say it too, but may have to wait for who waits here.
+void SlotPool::AnswerOrphan(const Slot& slot, const Device* own) {
+  const std::shared_ptr<const Device> origin = slot.origin.lock();
+  const Device* device = slot.parked ? origin.get() : own;
+  if (device == nullptr) return;
+  proto::ReplyHead head;
+  head.FinishError(slot.request.header.unique, ENOTCONN);
+  const iovec part{const_cast<std::byte*>(head.bytes().data()),
+                   head.bytes().size()};
+  device->SendNow(&part, 1);
+}
+
 uint32_t SlotPool::Close() {
   Unbind();
   // Interrupts, and who wants to detach a request, find it gone from here on.
   connection_->interrupts().Remove(this);
+  const std::shared_ptr<const Device> own = device();
   SetDevice(nullptr);
   uint32_t orphans = 0;
   for (Slot& slot : slots_) {
@@ -175,6 +189,7 @@ uint32_t SlotPool::Close() {
     if (slot.state.compare_exchange_strong(expected, Slot::State::kOrphaned,
                                            std::memory_order_acq_rel)) {
       ++orphans;
+      AnswerOrphan(slot, own.get());
     } else {
       references_.fetch_sub(1, std::memory_order_relaxed);
     }

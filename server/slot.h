@@ -142,6 +142,7 @@ class SlotPool {
   SlotPool(std::shared_ptr<Connection> connection, uint32_t slots);
   ~SlotPool();
   void Unref();
+  static void AnswerOrphan(const Slot& slot, const Device* own);
 
   std::shared_ptr<Connection> connection_;
   std::shared_ptr<WorkerCounters> counters_ =

@@ -42,12 +42,16 @@ class WakeRelay {
     }
   }
 
+  // Whether a request waits for somebody to read it.
+  static bool HasRequest(int fd) {
+    pollfd queue{fd, POLLIN, 0};
+    return poll(&queue, 1, 0) == 1 && (queue.revents & POLLIN) != 0;
+  }
+
   // To be called by a worker that has just taken a request from the device
   // `fd`, before it does anything that may take time.
   void PassOn(int fd) {
-    if (count_.load(std::memory_order_seq_cst) == 0) return;
-    pollfd queue{fd, POLLIN, 0};
-    if (poll(&queue, 1, 0) != 1 || (queue.revents & POLLIN) == 0) return;
+    if (count_.load(std::memory_order_seq_cst) == 0 || !HasRequest(fd)) return;
     for (size_t worker = 0; worker < workers_; ++worker) {
       if (sleeping_[worker].exchange(false, std::memory_order_seq_cst)) {
         count_.fetch_sub(1, std::memory_order_seq_cst);

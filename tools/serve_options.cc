@@ -1,6 +1,5 @@
 #include "tools/serve_options.h"
 
-#include <charconv>
 
 #include "absl/strings/str_cat.h"
 
@@ -201,17 +200,6 @@ absl::Status CheckServeOptions(const ServeOptions& options) {
     return CheckMountOptions(mount);
   }
   return absl::OkStatus();
-}
-
-std::optional<int> InheritedDescriptor(std::string_view mountpoint) {
-  constexpr std::string_view kPrefix = "/dev/fd/";
-  if (!mountpoint.starts_with(kPrefix)) return std::nullopt;
-  mountpoint.remove_prefix(kPrefix.size());
-  int fd = -1;
-  const char* last = mountpoint.data() + mountpoint.size();
-  auto [end, error] = std::from_chars(mountpoint.data(), last, fd);
-  if (error != std::errc() || end != last || fd < 0) return std::nullopt;
-  return fd;
 }
 
 }  // namespace barefuse

@@ -41,9 +41,6 @@ inline bool OnlyTells(const ServeOptions& options) {
 // What no single option can know.
 absl::Status CheckServeOptions(const ServeOptions& options);
 
-// The N of "/dev/fd/N", a connection that the process was started with.
-std::optional<int> InheritedDescriptor(std::string_view mountpoint);
-
 }  // namespace barefuse
 
 #endif  // BAREFUSE_TOOLS_SERVE_OPTIONS_H_

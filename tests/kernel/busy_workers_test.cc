@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -163,6 +164,28 @@ TEST_P(BusyWorkersTest, AnAbortEndsItAllTheSame) {
               reason.kind == StopReason::Kind::kAborted);
   EXPECT_NE(reason.detail.find("LOOKUP"), reason.detail.npos) << reason.detail;
   EXPECT_NE(blocked->Wait(), 0);
+}
+
+// The end needs no slot to be seen.
+TEST_P(BusyWorkersTest, AnAbortIsSeenWhereEverySlotIsKept) {
+  for (uint32_t parked : {0u, 2u}) {
+    fs_ = std::make_shared<Waits>();
+    ASSERT_NO_FATAL_FAILURE(Mount(
+        {.workers = 1, .slots_per_worker = 2, .parked_requests = parked}));
+    std::vector<std::unique_ptr<Process>> lookers;
+    for (size_t i = 0; i < 2 + parked; ++i) {
+      lookers.push_back(Looker(Path("keep" + std::to_string(i))));
+      fs_->AwaitEntered(i + 1);
+    }
+    ASSERT_EQ(umount2(mountpoint_.c_str(), MNT_FORCE | MNT_DETACH), 0);
+    // Nobody has stopped it.
+    pollfd done{session_->done_fd(), POLLIN, 0};
+    EXPECT_EQ(poll(&done, 1, 20'000), 1) << parked;
+    EXPECT_NE(session_->Wait().kind, StopReason::Kind::kStopped);
+    for (auto& looker : lookers) EXPECT_NE(looker->Wait(), 0);
+    session_.reset();
+    fs_->LetGo();
+  }
 }
 
 TEST_P(BusyWorkersTest, WithoutAReserveItWaits) {

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <cstring>
@@ -31,6 +32,10 @@ class HostileTest : public SocketTest,
       served =
           Memfs::Create({.size_limit = 64 << 20, .inode_limit = 10000}).value();
     } else if (GetParam() == Kind::kPassthrough) {
+      // What a peer makes up may be as large as a disk.
+      ASSERT_EQ(
+          mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, "size=64m,mode=755"),
+          0);
       passthrough_ = Passthrough::Create({.source = dir_.path()}).value();
       served = passthrough_;
     }
