@@ -116,6 +116,7 @@ bool AnswerRefusal(Slot* slot, int error) {
 std::optional<StopReason> ReadErrors::Judge(int error,
                                             const Connection& connection) {
   constexpr int kMostFailures = 100;
+  constexpr int kAborts = 16;
   switch (error) {
     case EAGAIN:     // another worker was faster
     case EINTR:      // a signal
@@ -125,6 +126,9 @@ std::optional<StopReason> ReadErrors::Judge(int error,
     case ENODEV:
       return StopReason{StopReason::Kind::kUnmounted, ""};
     case ECONNABORTED:
+      // Also what a read gets that has taken a request while an unmount was
+      // ending the connection (fuse_dev_do_read). The next reads tell.
+      if (++aborts_ < kAborts) return std::nullopt;
       return StopReason{StopReason::Kind::kAborted, ""};
     case ENOMEM:
     case EFAULT:

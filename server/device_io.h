@@ -34,10 +34,12 @@ class ReadErrors {
   // The end of the session, or nothing where reading goes on.
   std::optional<StopReason> Judge(int error, const Connection& connection);
   // Something was read.
-  void Clear() { failures_ = 0; }
+  void Clear() { failures_ = aborts_ = 0; }
 
  private:
-  int failures_ = 0;  // in a row
+  // In a row.
+  int failures_ = 0;
+  int aborts_ = 0;
 };
 
 // "WHAT: error" as a reason.

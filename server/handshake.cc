@@ -70,8 +70,9 @@ absl::StatusOr<proto::Negotiated> Handshake(const Device& device,
                                ToAbsl(proto::OperationName(opcode)),
                                " (opcode ", opcode, ")"));
       const proto::Operation* operation = proto::FindOperation(opcode);
-      if ((!error.ok() && !error.answerable()) || operation == nullptr ||
-          operation->owed != proto::Owed::kReply) {
+      // An opcode that does not exist is owed an answer like any other.
+      if ((!error.ok() && !error.answerable()) ||
+          (operation != nullptr && operation->owed != proto::Owed::kReply)) {
         continue;
       }
       head.FinishError(request.header.unique, EIO);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <vector>
 
 namespace barefuse {
 
@@ -18,9 +19,10 @@ StopReason PollTransport::Run(Dispatcher& dispatcher,
     const Plan plan = NextWait(dispatcher, stop);
     if (plan.again) continue;
     const bool read = plan.read && unsent_ == nullptr;
-    const short wanted = unsent_ != nullptr ? POLLOUT : POLLIN;
+    // The end shows also where nothing is wanted: it needs no slot.
+    const short wanted = unsent_ != nullptr ? POLLOUT : read ? POLLIN : 0;
     pollfd events[] = {
-        {read || unsent_ != nullptr ? device_->fd() : -1, wanted, 0},
+        {device_->fd(), wanted, 0},
         {pool_->wake_fd(), POLLIN, 0},
     };
     if (poll(events, 2, plan.timeout) < 0) {
@@ -33,7 +35,12 @@ StopReason PollTransport::Run(Dispatcher& dispatcher,
       [[maybe_unused]] ssize_t n =
           ::read(pool_->wake_fd(), &count, sizeof count);
     }
-    if (events[0].revents != 0 && read) ReadOne(dispatcher);
+    if (events[0].revents == 0) continue;
+    if (read) {
+      ReadOne(dispatcher);
+    } else if ((events[0].revents & (POLLERR | POLLHUP)) != 0) {
+      ReadEnd();
+    }
   }
 }
 
@@ -72,6 +79,15 @@ bool PollTransport::ReadOne(Dispatcher& dispatcher) {
     pool_->Free(slot);
   }
   return true;
+}
+
+// The connection has ended, and there is no slot to read that into. What a
+// socket still holds is nothing that anybody could be told of.
+void PollTransport::ReadEnd() {
+  std::vector<std::byte> buffer(pool_->slot(0).request_buffer.size());
+  const ssize_t size = device_->ReadNow(buffer);
+  reason_ = read_errors_.Judge(size < 0 ? static_cast<int>(-size) : ENODEV,
+                               pool_->connection());
 }
 
 Dispatcher::Outcome PollTransport::Hand(Dispatcher& dispatcher, Slot* slot,

@@ -52,6 +52,7 @@ class PollTransport : public Transport {
   void SendFinished();
   int SendNow(const Slot& slot) const;
   bool ReadOne(Dispatcher& dispatcher);
+  void ReadEnd();
 
   std::shared_ptr<const Device> device_;
   SlotPool* pool_;

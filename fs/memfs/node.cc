@@ -19,8 +19,10 @@ abi::fuse_sx_time ToStatx(const timespec& time) {
 }  // namespace
 
 timespec Now() {
+  // The clock that the kernel takes times of files from. It sets some of them
+  // itself (FUSE_WRITEBACK_CACHE), and a finer clock would be ahead of it.
   timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
   return now;
 }
 

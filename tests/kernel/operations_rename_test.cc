@@ -160,8 +160,13 @@ TEST_P(OperationsRename, Exchange) {
   EXPECT_EQ(Rename("one", "two", 1 << 10), EINVAL);
 }
 
-TEST_P(OperationsRename, WhiteoutLeavesAWhiteout) {
+TEST_P(OperationsRename, WhiteoutLeavesAWhiteoutOrIsRefused) {
   WriteFile(At("file"), "content");
+  if (!subject().KnowsWhiteouts()) {
+    EXPECT_EQ(Rename("file", "moved", RENAME_WHITEOUT), EINVAL);
+    EXPECT_EQ(Names(root()), std::set<std::string>{"file"});
+    return;
+  }
   EXPECT_EQ(Rename("file", "moved", RENAME_WHITEOUT), 0);
   EXPECT_EQ(ReadFile(At("moved")), "content");
   ASSERT_TRUE(Exists(At("file")));

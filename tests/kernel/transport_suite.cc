@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
+#include "tests/kernel/memfs_subject.h"
 #include "tests/testing/kernel_test.h"
 
 namespace barefuse {
@@ -45,12 +47,22 @@ class Tmpfs : public Subject {
 
 struct SubjectRow {
   std::string_view name;
-  std::unique_ptr<Subject> (*make)();
+  // Of those that are memfs. Nothing: tmpfs.
+  std::optional<MemfsSubject::Way> memfs;
+
+  std::unique_ptr<Subject> Make() const {
+    if (memfs) return std::make_unique<MemfsSubject>(*memfs);
+    return std::make_unique<Tmpfs>();
+  }
 };
 
 constexpr SubjectRow kSubjects[] = {
-    {"tmpfs",
-     []() -> std::unique_ptr<Subject> { return std::make_unique<Tmpfs>(); }},
+    {"tmpfs", std::nullopt},
+    {"dev_uring", {{.transport = TransportKind::kDevUring}}},
+    {"dev", {{.transport = TransportKind::kDev}}},
+    {"socket", {{.transport = TransportKind::kSocket}}},
+    {"memfs_writeback", {{.writeback_cache = true}}},
+    {"memfs_direct_io", {{.direct_io = true}}},
 };
 
 // --- What they cannot pass ---
@@ -58,11 +70,13 @@ constexpr SubjectRow kSubjects[] = {
 // The fixtures of all test programs, so that a slip in the name of one in
 // kDifferences is found by every program.
 constexpr std::string_view kSuites[] = {
-    "OperationsAcl",         "OperationsAttributes", "OperationsData",
-    "OperationsDirectories", "OperationsFiles",      "OperationsFlock",
-    "OperationsLocks",       "OperationsMappings",   "OperationsNames",
-    "OperationsPermissions", "OperationsRename",     "OperationsSpace",
-    "OperationsTimes",       "OperationsXattrs",
+    "OperationsAcl",       "OperationsAttributes",  "OperationsCoverage",
+    "OperationsData",      "OperationsDirectories", "OperationsFiles",
+    "OperationsFlock",     "OperationsInterrupt",   "OperationsLocks",
+    "OperationsMappings",  "OperationsNames",       "OperationsNotify",
+    "OperationsPageCache", "OperationsPermissions", "OperationsPollIoctl",
+    "OperationsRename",    "OperationsSpace",       "OperationsTimes",
+    "OperationsXattrs",
 };
 
 struct Difference {
@@ -127,6 +141,14 @@ std::vector<std::string_view> SubjectNames() {
   return names;
 }
 
+std::vector<std::string_view> MemfsSubjectNames() {
+  std::vector<std::string_view> names;
+  for (const SubjectRow& row : kSubjects) {
+    if (row.memfs) names.push_back(row.name);
+  }
+  return names;
+}
+
 std::string SubjectName(
     const ::testing::TestParamInfo<std::string_view>& subject) {
   return std::string(subject.param);
@@ -147,7 +169,7 @@ void TransportSuite::SetUp() {
       GTEST_SKIP() << difference.reason;
     }
   }
-  subject_ = FindSubject(GetParam())->make();
+  subject_ = FindSubject(GetParam())->Make();
   const absl::Status started = subject_->Start(root_);
   ASSERT_TRUE(started.ok()) << started;
 }

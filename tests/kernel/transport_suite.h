@@ -41,6 +41,9 @@ class Subject {
   virtual absl::Status Start(const std::string& mountpoint) = 0;
   // Unmounts it and ends what serves it. An error is a failure of the test.
   virtual absl::Status Stop() = 0;
+
+  // Whether RENAME_WHITEOUT leaves a whiteout; else it is refused, with EINVAL.
+  virtual bool KnowsWhiteouts() const { return true; }
 };
 
 // The subjects' names, in the order of their table.
@@ -60,6 +63,7 @@ class TransportSuite : public ::testing::TestWithParam<std::string_view> {
   }
   // A directory on another filesystem.
   const std::string& elsewhere() const { return elsewhere_; }
+  Subject& subject() { return *subject_; }
 
  private:
   testing::TempDir dir_;
