@@ -124,6 +124,7 @@ class Passthrough : public FileSystem {
   int RemoveName(NodeId node, std::string_view name, int flags);
   int Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
                  abi::fuse_attr_out* out);
+  static int KillPrivileges(const Inode& inode);
   int ChangeAttributes(const SetattrRequest& request, const Inode& inode,
                        const OpenFile* file);
   uint64_t AddOpenFile(Connection& connection, const Inode& inode, UniqueFd fd,

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -99,9 +100,32 @@ void Passthrough::Statx(const StatxRequest& request, StatxReply reply) {
   std::move(reply).Ok(out);
 }
 
+// What a write by an ordinary user takes away. A passed-through one runs with
+// the server's credentials, which keep it; all that the kernel tells of it is a
+// request for no change.
+int Passthrough::KillPrivileges(const Inode& inode) {
+  struct statx info;
+  if (int error = StatFd(inode.fd.get(), &info)) return error;
+  const FdName name(inode.fd.get());
+  mode_t mode = info.stx_mode & 07777 & ~S_ISUID;
+  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<mode_t>(S_ISGID);
+  if (mode != (info.stx_mode & 07777) && chmod(name.path(), mode) != 0) {
+    return errno;
+  }
+  if (removexattr(name.path(), "security.capability") != 0 &&
+      errno != ENODATA && errno != EOPNOTSUPP) {
+    return errno;
+  }
+  return 0;
+}
+
 int Passthrough::ChangeAttributes(const SetattrRequest& request,
                                   const Inode& inode, const OpenFile* file) {
   const uint32_t valid = request->valid;
+  if ((valid & ~(abi::FATTR_FH | abi::FATTR_LOCKOWNER)) == 0 &&
+      S_ISREG(inode.type)) {
+    return KillPrivileges(inode);
+  }
   const FdName name(inode.fd.get());
   // Before the mode, whose bits a change of owner would clear.
   if ((valid & (abi::FATTR_UID | abi::FATTR_GID)) != 0) {

@@ -47,9 +47,6 @@ void Passthrough::SayOnce(Connection& connection, const absl::Status& why_not) {
 
 absl::StatusOr<BackingFile> Passthrough::OpenBacking(Connection& connection,
                                                      int fd) {
-  // I/O on the backing file runs with the credentials of this moment; without
-  // CAP_FSETID the writes of ordinary users clear set-user-id bits.
-  ScopedNoFsetid kill_suid;
   return connection.OpenBacking(fd);
 }
 
