@@ -1,6 +1,5 @@
 #include "tools/serve_options.h"
 
-
 #include "absl/strings/str_cat.h"
 
 namespace barefuse {

@@ -12,24 +12,28 @@
 
 namespace barefuse {
 
-inline abi::fuse_attr ToAttr(const struct stat& info) {
+inline abi::fuse_attr ToAttr(const struct statx& info) {
+  auto seconds = [](const statx_timestamp& time) {
+    return static_cast<uint64_t>(time.tv_sec);
+  };
   abi::fuse_attr attr{};
-  attr.ino = info.st_ino;
-  attr.size = static_cast<uint64_t>(info.st_size);
-  attr.blocks = static_cast<uint64_t>(info.st_blocks);
-  attr.atime = static_cast<uint64_t>(info.st_atim.tv_sec);
-  attr.mtime = static_cast<uint64_t>(info.st_mtim.tv_sec);
-  attr.ctime = static_cast<uint64_t>(info.st_ctim.tv_sec);
-  attr.atimensec = static_cast<uint32_t>(info.st_atim.tv_nsec);
-  attr.mtimensec = static_cast<uint32_t>(info.st_mtim.tv_nsec);
-  attr.ctimensec = static_cast<uint32_t>(info.st_ctim.tv_nsec);
-  attr.mode = info.st_mode;
-  attr.nlink = static_cast<uint32_t>(info.st_nlink);
-  attr.uid = info.st_uid;
-  attr.gid = info.st_gid;
+  attr.ino = info.stx_ino;
+  attr.size = info.stx_size;
+  attr.blocks = info.stx_blocks;
+  attr.atime = seconds(info.stx_atime);
+  attr.mtime = seconds(info.stx_mtime);
+  attr.ctime = seconds(info.stx_ctime);
+  attr.atimensec = info.stx_atime.tv_nsec;
+  attr.mtimensec = info.stx_mtime.tv_nsec;
+  attr.ctimensec = info.stx_ctime.tv_nsec;
+  attr.mode = info.stx_mode;
+  attr.nlink = info.stx_nlink;
+  attr.uid = info.stx_uid;
+  attr.gid = info.stx_gid;
   // The kernel's 32-bit form: the low 8 bits of minor, major, then the rest.
-  attr.rdev = static_cast<uint32_t>(info.st_rdev);
-  attr.blksize = static_cast<uint32_t>(info.st_blksize);
+  attr.rdev = (info.stx_rdev_minor & 0xff) | info.stx_rdev_major << 8 |
+              (info.stx_rdev_minor & ~0xffu) << 12;
+  attr.blksize = info.stx_blksize;
   return attr;
 }
 

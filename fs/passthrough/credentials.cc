@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "proto/extensions.h"
+
 namespace barefuse {
 namespace {
 
@@ -39,8 +41,26 @@ class EffectiveCapabilities {
 
 }  // namespace
 
-ScopedIds::ScopedIds(const std::optional<Ids>& ids) {
+std::optional<uint32_t> GroupOf(const proto::Extensions& extensions) {
+  proto::ExtensionReader reader(extensions);
+  while (reader.Next()) {
+    if (reader.kind() == proto::ExtensionReader::Kind::kGroups &&
+        reader.groups().size() != 0) {
+      return reader.groups()[0];
+    }
+  }
+  return std::nullopt;
+}
+
+ScopedIds::ScopedIds(const std::optional<Ids>& ids,
+                     std::optional<uint32_t> group) {
   if (!ids.has_value() || geteuid() != 0) return;
+  if (group.has_value()) {
+    // The system call is for this thread alone, where the C library's function
+    // is for all.
+    const gid_t groups[] = {*group};
+    grouped_ = syscall(SYS_setgroups, 1, groups) == 0;
+  }
   if (ids->uid == 0 && ids->gid == getegid()) return;
   changed_ = true;
   // The group first: setting the user takes the right to set the group away.
@@ -56,10 +76,12 @@ ScopedIds::ScopedIds(const std::optional<Ids>& ids) {
 }
 
 ScopedIds::~ScopedIds() {
-  if (!changed_) return;
-  // Back at uid 0 the kernel raises them again.
-  setfsuid(0);
-  setfsgid(getegid());
+  if (changed_) {
+    // Back at uid 0 the kernel raises them again.
+    setfsuid(0);
+    setfsgid(getegid());
+  }
+  if (grouped_) syscall(SYS_setgroups, 0, nullptr);
 }
 
 ScopedNoFsetid::ScopedNoFsetid(bool wanted) {

@@ -1,60 +1,179 @@
 #include "fs/passthrough/inode_table.h"
 
+#include <errno.h>
+
 #include <algorithm>
 
+#include "absl/hash/hash.h"
+#include "server/errno_status.h"
+
 namespace barefuse {
+namespace {
 
-InodeTable::InodeTable(UniqueFd root, const struct stat& info) {
-  auto inode = std::make_shared<Inode>();
-  inode->fd = std::move(root);
-  inode->type = info.st_mode & S_IFMT;
-  inode->node = abi::FUSE_ROOT_ID;
-  const Key key(info.st_dev, info.st_ino);
-  absl::MutexLock lock(&mutex_);
-  by_node_[abi::FUSE_ROOT_ID] = Known{std::move(inode), key, 1};
-  by_key_[key] = abi::FUSE_ROOT_ID;
-}
-
-std::shared_ptr<Inode> InodeTable::Find(NodeId node) const {
-  absl::ReaderMutexLock lock(&mutex_);
-  auto it = by_node_.find(node);
-  return it == by_node_.end() ? nullptr : it->second.inode;
-}
-
-std::shared_ptr<Inode> InodeTable::Lookup(UniqueFd fd,
-                                          const struct stat& info) {
-  const Key key(info.st_dev, info.st_ino);
-  absl::MutexLock lock(&mutex_);
-  if (auto it = by_key_.find(key); it != by_key_.end()) {
-    Known& known = by_node_.at(it->second);
-    ++known.lookups;
-    return known.inode;
+// Hash tables do not shrink by themselves. A big one that is nearly empty is
+// made anew.
+template <class Table>
+void Shrink(Table* table) {
+  constexpr size_t kSmall = 256;
+  if (table->capacity() > kSmall && table->size() < table->capacity() / 8) {
+    table->rehash(0);
   }
-  auto inode = std::make_shared<Inode>();
-  inode->fd = std::move(fd);
-  inode->type = info.st_mode & S_IFMT;
-  inode->node = next_++;
-  by_node_[inode->node] = Known{inode, key, 1};
-  by_key_[key] = inode->node;
-  return inode;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<InodeTable>> InodeTable::Create(
+    UniqueFd root, size_t descriptors) {
+  std::unique_ptr<InodeTable> table(new InodeTable(descriptors));
+  struct statx info;
+  if (int error = StatFd(root.get(), &info)) {
+    return ErrnoStatus(error, "cannot stat the source");
+  }
+  table->root_.node = abi::FUSE_ROOT_ID;
+  table->root_.type = info.stx_mode & S_IFMT;
+  table->root_.mount = table->mounts_.Of(root.get(), info);
+  table->root_.fd = PathFd(std::move(root));
+  return table;
+}
+
+size_t InodeTable::HashOf(const Key& key) {
+  return absl::HashOf(key.handle, key.mount);
+}
+
+int InodeTable::Identify(const PathFd& fd, struct statx* info,
+                         const SourceMount** mount, FileHandle* handle) {
+  if (int error = StatFd(fd.get(), info)) return error;
+  *mount = mounts_.Of(fd.get(), *info);
+  if (*mount == nullptr) return ENFILE;
+  *handle = FileHandle::Of(fd.get(), info->stx_ino, !(*mount)->has_handles());
+  return 0;
+}
+
+int InodeTable::Open(NodeId node, Inode* inode) {
+  if (node == abi::FUSE_ROOT_ID) {
+    *inode = root_;
+    return 0;
+  }
+  FileHandle handle;
+  inode->node = node;
+  {
+    Shard& shard = ShardOf(node);
+    absl::ReaderMutexLock lock(&shard.mutex);
+    auto it = shard.nodes.find(node);
+    if (it == shard.nodes.end()) return ESTALE;
+    inode->type = it->second.type;
+    inode->mount = &mounts_.At(it->second.mount);
+    if (auto pin = shard.pins.find(node); pin != shard.pins.end()) {
+      inode->fd = pin->second;
+      return 0;
+    }
+    handle = it->second.handle;
+  }
+  inode->fd = cache_.Find(node);
+  if (inode->fd) return 0;
+  UniqueFd fd;
+  if (int error = handle.Open(inode->mount->directory.get(), &fd)) return error;
+  inode->fd = PathFd(std::move(fd));
+  cache_.Add(node, inode->fd);
+  return 0;
+}
+
+int InodeTable::Lookup(UniqueFd fd, Inode* inode, struct statx* info) {
+  inode->fd = PathFd(std::move(fd));
+  FileHandle handle;
+  if (int error = Identify(inode->fd, info, &inode->mount, &handle)) {
+    return error;
+  }
+  inode->type = info->stx_mode & S_IFMT;
+  const Key key{handle, inode->mount->index};
+  const size_t number = HashOf(key) % kShards;
+  Shard& shard = shards_[number];
+  {
+    absl::MutexLock lock(&shard.mutex);
+    if (auto it = shard.by_key.find(key); it != shard.by_key.end()) {
+      inode->node = *it;
+      Known& known = shard.nodes.at(*it);
+      ++known.lookups;
+      if (known.handle.pinned()) inode->fd = shard.pins.at(*it);
+    } else {
+      inode->node = shard.next++ * kShards + number;
+      shard.nodes[inode->node] = Known{1, handle, inode->mount->index,
+                                       static_cast<uint16_t>(inode->type)};
+      shard.by_key.insert(inode->node);
+      if (handle.pinned()) shard.pins[inode->node] = inode->fd;
+    }
+  }
+  if (!handle.pinned()) cache_.Add(inode->node, inode->fd);
+  return 0;
+}
+
+NodeId InodeTable::Peek(const PathFd& fd, struct statx* info) {
+  const SourceMount* mount = nullptr;
+  FileHandle handle;
+  if (Identify(fd, info, &mount, &handle) != 0) return 0;
+  const Key key{handle, mount->index};
+  Shard& shard = shards_[HashOf(key) % kShards];
+  absl::ReaderMutexLock lock(&shard.mutex);
+  auto it = shard.by_key.find(key);
+  return it == shard.by_key.end() ? 0 : *it;
 }
 
 void InodeTable::Forget(NodeId node, uint64_t lookups) {
-  std::shared_ptr<Inode> last;  // its descriptor is closed without the lock
-  absl::MutexLock lock(&mutex_);
-  auto it = by_node_.find(node);
-  if (it == by_node_.end() || node == abi::FUSE_ROOT_ID) return;
-  Known& known = it->second;
-  known.lookups -= std::min(known.lookups, lookups);
-  if (known.lookups != 0) return;
-  by_key_.erase(known.key);
-  last = std::move(known.inode);
-  by_node_.erase(it);
+  PathFd pin;  // closed without the lock
+  {
+    Shard& shard = ShardOf(node);
+    absl::MutexLock lock(&shard.mutex);
+    auto it = shard.nodes.find(node);
+    if (it == shard.nodes.end()) return;
+    Known& known = it->second;
+    known.lookups -= std::min(known.lookups, lookups);
+    if (known.lookups != 0) return;
+    shard.by_key.erase(node);
+    shard.nodes.erase(it);
+    if (auto found = shard.pins.find(node); found != shard.pins.end()) {
+      pin = std::move(found->second);
+      shard.pins.erase(found);
+    }
+    Shrink(&shard.by_key);
+    Shrink(&shard.nodes);
+    Shrink(&shard.pins);
+  }
+  cache_.Remove(node);
+}
+
+void InodeTable::Pin(NodeId node, PathFd fd) {
+  Shard& shard = ShardOf(node);
+  absl::MutexLock lock(&shard.mutex);
+  if (shard.nodes.contains(node)) shard.pins.try_emplace(node, std::move(fd));
+}
+
+std::shared_ptr<OpenInode> InodeTable::Share(const Inode& inode) {
+  Shard& shard = ShardOf(inode.node);
+  absl::MutexLock lock(&shard.mutex);
+  std::weak_ptr<OpenInode>& known = shard.open[inode.node];
+  if (std::shared_ptr<OpenInode> open = known.lock()) return open;
+  std::shared_ptr<OpenInode> open(new OpenInode{inode.node, inode.fd, {}},
+                                  [this](OpenInode* last) { Unshare(last); });
+  known = open;
+  return open;
+}
+
+void InodeTable::Unshare(OpenInode* inode) {
+  std::unique_ptr<OpenInode> owned(inode);  // goes without the lock
+  Shard& shard = ShardOf(inode->node);
+  absl::MutexLock lock(&shard.mutex);
+  // Another open may have come meanwhile.
+  auto it = shard.open.find(inode->node);
+  if (it != shard.open.end() && it->second.expired()) shard.open.erase(it);
 }
 
 size_t InodeTable::size() const {
-  absl::ReaderMutexLock lock(&mutex_);
-  return by_node_.size();
+  size_t size = 1;
+  for (const Shard& shard : shards_) {
+    absl::ReaderMutexLock lock(&shard.mutex);
+    size += shard.nodes.size();
+  }
+  return size;
 }
 
 }  // namespace barefuse

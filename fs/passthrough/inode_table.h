@@ -4,62 +4,139 @@
 
 #include <sys/stat.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
-#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "fs/passthrough/descriptor_cache.h"
+#include "fs/passthrough/file_handle.h"
+#include "fs/passthrough/path_fd.h"
+#include "fs/passthrough/source_mounts.h"
 #include "server/backing_file.h"
 #include "server/request.h"
-#include "server/unique_fd.h"
 
 namespace barefuse {
 
-// One inode, whatever its names. The O_PATH descriptor pins it in the source,
-// so that its inode number is not used again while the kernel knows it.
+// One inode, whatever its names, in the hands of who works with it.
 struct Inode {
-  UniqueFd fd;
-  mode_t type = 0;  // S_IFMT bits, which never change
   NodeId node = 0;
+  mode_t type = 0;  // S_IFMT bits, which never change
+  const SourceMount* mount = nullptr;
+  PathFd fd;
+};
+
+// What all open files of one inode share.
+struct OpenInode {
+  NodeId node = 0;
+  PathFd fd;
   SharedBacking backing;
 };
 
-// Finds inodes by node id and by (device, inode number). Hard links share an
-// inode. Node ids are never used again, so the generation is always 0. Any
-// thread.
+// Finds inodes by node id and by what they are in the source. Hard links share
+// an inode; an inode number that the source uses again is another inode. Node
+// ids are never used again, so the generation is always 0.
+//
+// An inode that is known takes no descriptor where the source has file handles:
+// it is opened when it is needed, and stays open for a while. Any thread.
 class InodeTable {
  public:
-  // `root` is O_PATH; it becomes FUSE_ROOT_ID and is never forgotten.
-  InodeTable(UniqueFd root, const struct stat& info);
+  // `root` is an O_PATH descriptor of a directory; it becomes FUSE_ROOT_ID and
+  // is never forgotten. Up to `descriptors` stay open beyond what is needed.
+  static absl::StatusOr<std::unique_ptr<InodeTable>> Create(UniqueFd root,
+                                                            size_t descriptors);
 
-  // The inode of a node id, or nullptr for one that was never given out or has
-  // been forgotten.
-  std::shared_ptr<Inode> Find(NodeId node) const;
+  // The inode of a node id. Gives 0 or an errno: ESTALE for one that was never
+  // given out, has been forgotten, or is gone in the source.
+  int Open(NodeId node, Inode* inode);
 
-  // The inode of `info`, whose O_PATH descriptor is `fd`: the known one, or a
-  // new one. Takes one lookup of it.
-  std::shared_ptr<Inode> Lookup(UniqueFd fd, const struct stat& info);
+  // The inode that `fd`, an O_PATH descriptor, is of: the known one, or a new
+  // one. Takes one lookup of it. `info` is filled in. Gives 0 or an errno.
+  int Lookup(UniqueFd fd, Inode* inode, struct statx* info);
+
+  // The same without taking a lookup: the node id, or 0 where it is not known.
+  NodeId Peek(const PathFd& fd, struct statx* info);
 
   // Gives lookups back. Unknown nodes and too large numbers do no harm.
   void Forget(NodeId node, uint64_t lookups);
 
+  // Holds an inode open as long as it is known: its last name is gone, and by a
+  // handle it might not be found any more.
+  void Pin(NodeId node, PathFd fd);
+
+  // What the open files of `inode` share. It goes with the last of them.
+  std::shared_ptr<OpenInode> Share(const Inode& inode);
+
+  const SourceMounts& mounts() const { return mounts_; }
   // Known inodes, the root included.
   size_t size() const;
 
  private:
-  using Key = std::pair<dev_t, ino_t>;
   struct Known {
-    std::shared_ptr<Inode> inode;
-    Key key;
     uint64_t lookups = 0;
+    FileHandle handle;
+    uint16_t mount = 0;
+    uint16_t type = 0;  // S_IFMT bits
   };
+  using Nodes = absl::flat_hash_map<NodeId, Known>;
+  struct Key {
+    const FileHandle& handle;
+    uint16_t mount;
+  };
+  // Finds node ids by the keys of what they name, without keeping keys twice.
+  struct KeyOf {
+    const Nodes* nodes;
+    Key operator()(NodeId node) const {
+      const Known& known = nodes->at(node);
+      return {known.handle, known.mount};
+    }
+    Key operator()(const Key& key) const { return key; }
+  };
+  struct Hash : KeyOf {
+    using is_transparent = void;
+    template <class T>
+    size_t operator()(const T& thing) const {
+      return HashOf(KeyOf::operator()(thing));
+    }
+  };
+  struct Equal : KeyOf {
+    using is_transparent = void;
+    template <class A, class B>
+    bool operator()(const A& a, const B& b) const {
+      const Key left = KeyOf::operator()(a);
+      const Key right = KeyOf::operator()(b);
+      return left.mount == right.mount && left.handle == right.handle;
+    }
+  };
+  // A part of the inodes, by the hash of their keys; the lowest bits of a node
+  // id say which.
+  struct Shard {
+    mutable absl::Mutex mutex;
+    uint64_t next ABSL_GUARDED_BY(mutex) = 1;
+    Nodes nodes ABSL_GUARDED_BY(mutex);
+    absl::flat_hash_set<NodeId, Hash, Equal> by_key ABSL_GUARDED_BY(mutex){
+        0, Hash{&nodes}, Equal{&nodes}};
+    absl::flat_hash_map<NodeId, PathFd> pins ABSL_GUARDED_BY(mutex);
+    absl::flat_hash_map<NodeId, std::weak_ptr<OpenInode>> open
+        ABSL_GUARDED_BY(mutex);
+  };
+  static constexpr size_t kShards = 64;
 
-  mutable absl::Mutex mutex_;
-  NodeId next_ ABSL_GUARDED_BY(mutex_) = abi::FUSE_ROOT_ID + 1;
-  absl::flat_hash_map<NodeId, Known> by_node_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<Key, NodeId> by_key_ ABSL_GUARDED_BY(mutex_);
+  explicit InodeTable(size_t descriptors) : cache_(descriptors) {}
+  static size_t HashOf(const Key& key);
+  Shard& ShardOf(NodeId node) { return shards_[node % kShards]; }
+  int Identify(const PathFd& fd, struct statx* info, const SourceMount** mount,
+               FileHandle* handle);
+  void Unshare(OpenInode* inode);
+
+  SourceMounts mounts_;
+  Inode root_;
+  DescriptorCache cache_;
+  std::array<Shard, kShards> shards_;
 };
 
 }  // namespace barefuse

@@ -9,11 +9,10 @@
 namespace barefuse {
 
 struct Passthrough::OpenDirectory {
-  OpenDirectory(std::shared_ptr<Inode> of, DIR* opened)
-      : inode(std::move(of)), stream(opened) {}
+  OpenDirectory(Inode of, DIR* opened) : inode(std::move(of)), stream(opened) {}
   ~OpenDirectory() { closedir(stream); }
 
-  const std::shared_ptr<Inode> inode;
+  const Inode inode;
   absl::Mutex mutex;  // one position, which several requests may want
   DIR* const stream ABSL_PT_GUARDED_BY(mutex);
   // Where the stream stands: the `next` of the entry read last.

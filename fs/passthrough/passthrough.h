@@ -89,41 +89,48 @@ class Passthrough : public FileSystem {
   void Listxattr(const ListxattrRequest& request, XattrReply reply) override;
   void Removexattr(const RemovexattrRequest& request,
                    EmptyReply reply) override;
+  void Ioctl(const IoctlRequest& request, IoctlReply reply) override;
 
   // How many inodes, open files and open directories there are.
-  size_t inodes() const { return inodes_.size(); }
+  size_t inodes() const { return inodes_->size(); }
   size_t open_files() const { return files_.size(); }
   size_t open_directories() const { return directories_.size(); }
 
  private:
   struct OpenFile {
-    std::shared_ptr<Inode> inode;  // outlives `use`
+    std::shared_ptr<OpenInode> inode;  // outlives `use`
+    const SourceMount* mount = nullptr;
     UniqueFd fd;
     BackingUse use;
     bool direct_io = false;
     std::atomic<bool> said_misrouted{false};
   };
   struct OpenDirectory;
+  class Victim;
 
-  Passthrough(PassthroughOptions options, UniqueFd source,
-              const struct stat& info, UniqueFd proc_fds);
+  Passthrough(PassthroughOptions options, std::unique_ptr<InodeTable> inodes,
+              UniqueFd proc_fds);
 
   // The helpers give 0 or an errno.
   int OpenInode(const Inode& inode, int flags, UniqueFd* fd) const;
+  uint64_t ShownIno(const SourceMount& mount, uint64_t ino) const;
   int LookupName(const Inode& parent, std::string_view name,
-                 abi::fuse_entry_out* entry, std::shared_ptr<Inode>* inode);
-  int LookupFd(UniqueFd fd, abi::fuse_entry_out* entry,
-               std::shared_ptr<Inode>* inode);
-  int CreatedEntry(int error, NodeId parent, std::string_view name,
-                   abi::fuse_entry_out* entry);
+                 abi::fuse_entry_out* entry);
+  int LookupFd(UniqueFd fd, const SourceMount& parent,
+               abi::fuse_entry_out* entry, Inode* inode);
+  mode_t CreationMode(const Inode& parent, uint32_t mode, uint32_t umask) const;
+  void AnswerCreation(int error, const Inode& parent, std::string_view name,
+                      EntryReply reply);
+  int RemoveName(NodeId node, std::string_view name, int flags);
   int Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
                  abi::fuse_attr_out* out);
+  static int KillPrivileges(const Inode& inode);
   int ChangeAttributes(const SetattrRequest& request, const Inode& inode,
                        const OpenFile* file);
-  uint64_t AddOpenFile(Connection& connection, std::shared_ptr<Inode> inode,
-                       UniqueFd fd, uint32_t flags, OpenFlags* reply);
-  void FinishCreation(Connection& connection, UniqueFd fd, uint32_t flags,
-                      CreateReply reply);
+  uint64_t AddOpenFile(Connection& connection, const Inode& inode, UniqueFd fd,
+                       uint32_t flags, OpenFlags* reply);
+  void FinishCreation(Connection& connection, const Inode& parent, UniqueFd fd,
+                      uint32_t flags, CreateReply reply);
   int CopyRange(const abi::fuse_copy_file_range_in& in, ssize_t* copied);
   int RenameName(NodeId from, std::string_view old_name, NodeId to,
                  std::string_view new_name, uint32_t flags);
@@ -141,7 +148,8 @@ class Passthrough : public FileSystem {
   const uint32_t timeout_nanoseconds_;
   // /proc/self/fd: where an O_PATH descriptor is opened for good.
   const UniqueFd proc_fds_;
-  InodeTable inodes_;
+  const std::unique_ptr<InodeTable> inodes_;
+  proto::Dialect terms_;  // what INIT settled
   IdTable<OpenFile> files_;
   IdTable<OpenDirectory> directories_;
   std::atomic<bool> said_why_not_{false};

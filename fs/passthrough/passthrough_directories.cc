@@ -42,15 +42,17 @@ int ReadEntries(DIR* stream, uint64_t* position, uint64_t offset, Add add) {
 }  // namespace
 
 void Passthrough::Opendir(const OpendirRequest& request, OpenReply reply) {
-  std::shared_ptr<Inode> inode = inodes_.Find(request.node());
-  if (inode == nullptr) return std::move(reply).Error(ESTALE);
-  UniqueFd fd(openat(inode->fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Inode inode;
+  if (int stale = inodes_->Open(request.node(), &inode)) {
+    return std::move(reply).Error(stale);
+  }
+  UniqueFd fd(openat(inode.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return std::move(reply).Error(errno);
   DIR* stream = fdopendir(fd.get());
   if (stream == nullptr) return std::move(reply).Error(errno);
   fd.release();  // the stream's
-  std::move(reply).Ok(
-      directories_.Add(std::make_shared<OpenDirectory>(inode, stream)));
+  std::move(reply).Ok(directories_.Add(
+      std::make_shared<OpenDirectory>(std::move(inode), stream)));
 }
 
 void Passthrough::Readdir(const ReaddirRequest& request, DirectoryReply reply) {
@@ -62,7 +64,9 @@ void Passthrough::Readdir(const ReaddirRequest& request, DirectoryReply reply) {
     error = ReadEntries(
         directory->stream, &directory->position, request->offset,
         [&](const dirent& entry, uint64_t next) {
-          return reply.Add(entry.d_name, entry.d_ino, entry.d_type, next);
+          return reply.Add(entry.d_name,
+                           ShownIno(*directory->inode.mount, entry.d_ino),
+                           entry.d_type, next);
         });
   }
   if (error != 0) return std::move(reply).Error(error);
@@ -78,10 +82,10 @@ void Passthrough::Readdirplus(const ReaddirplusRequest& request,
     if (!reply.Fits(entry.d_name)) return false;
     abi::fuse_entry_out out{};
     if (IsDotOrDotDot(entry.d_name) ||
-        LookupName(*directory->inode, entry.d_name, &out, nullptr) != 0) {
+        LookupName(directory->inode, entry.d_name, &out) != 0) {
       // Without a node, for the kernel to look up if it wants to.
       out = abi::fuse_entry_out{};
-      out.attr.ino = entry.d_ino;
+      out.attr.ino = ShownIno(*directory->inode.mount, entry.d_ino);
       out.attr.mode = static_cast<uint32_t>(DTTOIF(entry.d_type));
     }
     return reply.Add(out, entry.d_name, entry.d_type, next);

@@ -26,14 +26,6 @@ int FileFlags(uint32_t flags) {
            O_PATH | O_APPEND | O_DIRECT);
 }
 
-// Whether what is done for the caller must clear set-user-id bits, as the
-// caller's own doing would.
-template <class Op>
-bool ClearsSuid(const Request<Op>& request) {
-  const std::optional<Ids> ids = request.ids();
-  return ids.has_value() && ids->uid != 0;
-}
-
 }  // namespace
 
 int Passthrough::OpenInode(const Inode& inode, int flags, UniqueFd* fd) const {
@@ -55,19 +47,18 @@ void Passthrough::SayOnce(Connection& connection, const absl::Status& why_not) {
 
 absl::StatusOr<BackingFile> Passthrough::OpenBacking(Connection& connection,
                                                      int fd) {
-  // I/O on the backing file runs with the credentials of this moment; without
-  // CAP_FSETID the writes of ordinary users clear set-user-id bits.
-  ScopedNoFsetid kill_suid;
   return connection.OpenBacking(fd);
 }
 
-uint64_t Passthrough::AddOpenFile(Connection& connection,
-                                  std::shared_ptr<Inode> inode, UniqueFd fd,
-                                  uint32_t flags, OpenFlags* reply) {
+uint64_t Passthrough::AddOpenFile(Connection& connection, const Inode& inode,
+                                  UniqueFd fd, uint32_t flags,
+                                  OpenFlags* reply) {
   auto file = std::make_shared<OpenFile>();
+  file->inode = inodes_->Share(inode);
+  file->mount = inode.mount;
   if (options_.passthrough) {
-    file->use = inode->backing.Join(
-        [&] { return OpenBacking(connection, inode->fd.get()); });
+    file->use = file->inode->backing.Join(
+        [&] { return OpenBacking(connection, inode.fd.get()); });
     if (!file->use.passthrough()) SayOnce(connection, file->use.why_not());
   }
   reply->Passthrough(file->use);
@@ -79,79 +70,90 @@ uint64_t Passthrough::AddOpenFile(Connection& connection,
     reply->DirectIo();
     reply->ParallelDirectWrites();
   }
-  file->inode = std::move(inode);
   file->fd = std::move(fd);
   return files_.Add(std::move(file));
 }
 
 void Passthrough::Open(const OpenRequest& request, OpenReply reply) {
-  std::shared_ptr<Inode> inode = inodes_.Find(request.node());
-  if (inode == nullptr) return std::move(reply).Error(ESTALE);
+  Inode inode;
+  if (int stale = inodes_->Open(request.node(), &inode)) {
+    return std::move(reply).Error(stale);
+  }
   UniqueFd fd;
   int error = 0;
   {
     ScopedNoFsetid kill_suid(
-        (request->open_flags & abi::FUSE_OPEN_KILL_SUIDGID) != 0);
-    error = OpenInode(*inode, FileFlags(request->flags), &fd);
+        (request->open_flags & abi::FUSE_OPEN_KILL_SUIDGID) != 0 ||
+        ((request->flags & O_TRUNC) != 0 && ClearsSuid(request)));
+    error = OpenInode(inode, FileFlags(request->flags), &fd);
   }
   if (error != 0) return std::move(reply).Error(error);
-  const uint64_t fh = AddOpenFile(request.connection(), std::move(inode),
-                                  std::move(fd), request->flags, &reply);
+  const uint64_t fh = AddOpenFile(request.connection(), inode, std::move(fd),
+                                  request->flags, &reply);
   std::move(reply).Ok(fh);
 }
 
 // The common end of CREATE and TMPFILE. The entry is that of the file that was
 // opened, whatever its name means by now.
-void Passthrough::FinishCreation(Connection& connection, UniqueFd fd,
-                                 uint32_t flags, CreateReply reply) {
+void Passthrough::FinishCreation(Connection& connection, const Inode& parent,
+                                 UniqueFd fd, uint32_t flags,
+                                 CreateReply reply) {
   UniqueFd path(
       openat(proc_fds_.get(), FdName(fd.get()).name(), O_PATH | O_CLOEXEC));
   if (!path) return std::move(reply).Error(errno);
   abi::fuse_entry_out entry;
-  std::shared_ptr<Inode> inode;
-  if (int error = LookupFd(std::move(path), &entry, &inode)) {
+  Inode inode;
+  if (int error = LookupFd(std::move(path), *parent.mount, &entry, &inode)) {
     return std::move(reply).Error(error);
   }
   const uint64_t fh =
-      AddOpenFile(connection, std::move(inode), std::move(fd), flags, &reply);
+      AddOpenFile(connection, inode, std::move(fd), flags, &reply);
   std::move(reply).Ok(entry, fh);
 }
 
 void Passthrough::Create(const CreateRequest& request, CreateReply reply) {
-  std::shared_ptr<Inode> parent = inodes_.Find(request.node());
-  if (parent == nullptr) return std::move(reply).Error(ESTALE);
+  Inode parent;
+  if (int stale = inodes_->Open(request.node(), &parent)) {
+    return std::move(reply).Error(stale);
+  }
+  const mode_t mode =
+      CreationMode(parent, request->mode, request->umask) & 07777;
   UniqueFd fd;
   {
-    ScopedIds ids(request.ids());
+    ScopedIds ids(request.ids(), GroupOf(request->extensions));
     // The kernel asks because it knows of no such name, and so has checked the
     // rights to the directory alone. A file that is there all the same must
     // not be opened with our rights: ESTALE makes the kernel look it up and
     // check.
-    fd.reset(openat(parent->fd.get(), CName(request->name).c_str(),
+    fd.reset(openat(parent.fd.get(), CName(request->name).c_str(),
                     FileFlags(request->flags) | O_CREAT | O_EXCL | O_CLOEXEC,
-                    request->mode & 07777));
+                    mode));
     if (!fd) {
       const bool found = errno == EEXIST && (request->flags & O_EXCL) == 0;
       return std::move(reply).Error(found ? ESTALE : errno);
     }
   }
-  FinishCreation(request.connection(), std::move(fd), request->flags,
+  FinishCreation(request.connection(), parent, std::move(fd), request->flags,
                  std::move(reply));
 }
 
 void Passthrough::Tmpfile(const TmpfileRequest& request, CreateReply reply) {
-  std::shared_ptr<Inode> parent = inodes_.Find(request.node());
-  if (parent == nullptr) return std::move(reply).Error(ESTALE);
+  Inode parent;
+  if (int stale = inodes_->Open(request.node(), &parent)) {
+    return std::move(reply).Error(stale);
+  }
+  const mode_t mode =
+      CreationMode(parent, request->mode, request->umask) & 07777;
   UniqueFd fd;
   {
-    ScopedIds ids(request.ids());
-    fd.reset(openat(parent->fd.get(), ".",
+    ScopedIds ids(request.ids(), GroupOf(request->extensions));
+    fd.reset(openat(parent.fd.get(), ".",
                     FileFlags(request->flags) | O_TMPFILE | O_CLOEXEC |
                         static_cast<int>(request->flags & O_EXCL),
-                    request->mode & 07777));
+                    mode));
     if (!fd) return std::move(reply).Error(errno);
   }
-  FinishCreation(request.connection(), std::move(fd), request->flags,
+  FinishCreation(request.connection(), parent, std::move(fd), request->flags,
                  std::move(reply));
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tests/kernel/memfs_subject.h"
+#include "tests/kernel/passthrough_subject.h"
 #include "tests/testing/kernel_test.h"
 
 namespace barefuse {
@@ -47,11 +48,14 @@ class Tmpfs : public Subject {
 
 struct SubjectRow {
   std::string_view name;
-  // Of those that are memfs. Nothing: tmpfs.
+  // Of those that are memfs.
   std::optional<MemfsSubject::Way> memfs;
+  // Of those that show a tmpfs.
+  std::optional<PassthroughSubject::Way> passthrough = std::nullopt;
 
   std::unique_ptr<Subject> Make() const {
     if (memfs) return std::make_unique<MemfsSubject>(*memfs);
+    if (passthrough) return std::make_unique<PassthroughSubject>(*passthrough);
     return std::make_unique<Tmpfs>();
   }
 };
@@ -63,6 +67,9 @@ constexpr SubjectRow kSubjects[] = {
     {"socket", {{.transport = TransportKind::kSocket}}},
     {"memfs_writeback", {{.writeback_cache = true}}},
     {"memfs_direct_io", {{.direct_io = true}}},
+    {"passthrough", std::nullopt, {{}}},
+    {"nopassthrough", std::nullopt, {{.passthrough = false}}},
+    {"passthrough_direct_io", std::nullopt, {{.direct_io = true}}},
 };
 
 // --- What they cannot pass ---
@@ -96,6 +103,10 @@ constexpr Difference kDifferences[] = {
      "server waits for a NOTIFY_REPLY that does not come"},
     {"memfs_writeback", "OperationsPageCache", "AnotherSizeIsSeenAfterIt",
      "the kernel takes no size from the server (fuse_get_cache_mask)"},
+    {"passthrough", "OperationsData", "ZeroRangeGivesZeros", "as its source"},
+    {"nopassthrough", "OperationsData", "ZeroRangeGivesZeros", "as its source"},
+    {"passthrough_direct_io", "OperationsData", "ZeroRangeGivesZeros",
+     "as its source"},
 };
 
 const SubjectRow* FindSubject(std::string_view name) {

@@ -1,0 +1,100 @@
+// Extended attributes: by the /proc name, since O_PATH descriptors do not serve
+// the calls that take one.
+#include <errno.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "fs/passthrough/convert.h"
+#include "fs/passthrough/credentials.h"
+#include "fs/passthrough/passthrough.h"
+
+namespace barefuse {
+namespace {
+
+// Takes the names of the trusted namespace out of a list. Gives what is left,
+// in bytes.
+size_t DropTrusted(std::span<std::byte> list) {
+  constexpr std::string_view kTrusted = "trusted.";
+  size_t left = 0;
+  for (size_t at = 0; at < list.size();) {
+    const auto* name = reinterpret_cast<const char*>(list.data()) + at;
+    const size_t size = strnlen(name, list.size() - at) + 1;
+    if (!std::string_view(name, size - 1).starts_with(kTrusted)) {
+      memmove(list.data() + left, list.data() + at,
+              std::min(size, list.size() - at));
+      left += size;
+    }
+    at += size;
+  }
+  return std::min(left, list.size());
+}
+
+}  // namespace
+
+void Passthrough::Setxattr(const SetxattrRequest& request, EmptyReply reply) {
+  Inode inode;
+  if (int stale = inodes_->Open(request.node(), &inode)) {
+    return std::move(reply).Error(stale);
+  }
+  // An ACL by somebody outside the file's group takes set-group-id away.
+  ScopedNoFsetid kill_sgid(
+      (request->setxattr_flags & abi::FUSE_SETXATTR_ACL_KILL_SGID) != 0);
+  if (setxattr(FdName(inode.fd.get()).path(), CName(request->name).c_str(),
+               request->value.data(), request->value.size(),
+               static_cast<int>(request->flags)) != 0) {
+    return std::move(reply).Error(errno);
+  }
+  std::move(reply).Ok();
+}
+
+void Passthrough::Getxattr(const GetxattrRequest& request, XattrReply reply) {
+  Inode inode;
+  if (int stale = inodes_->Open(request.node(), &inode)) {
+    return std::move(reply).Error(stale);
+  }
+  std::span<std::byte> buffer = reply.buffer();
+  ssize_t size =
+      getxattr(FdName(inode.fd.get()).path(), CName(request->name).c_str(),
+               buffer.data(), buffer.size());
+  if (size < 0) return std::move(reply).Error(errno);
+  std::move(reply).Ok(static_cast<size_t>(size));
+}
+
+void Passthrough::Listxattr(const ListxattrRequest& request, XattrReply reply) {
+  Inode inode;
+  if (int stale = inodes_->Open(request.node(), &inode)) {
+    return std::move(reply).Error(stale);
+  }
+  std::span<std::byte> buffer = reply.buffer();
+  ssize_t size =
+      listxattr(FdName(inode.fd.get()).path(),
+                reinterpret_cast<char*>(buffer.data()), buffer.size());
+  if (size < 0) return std::move(reply).Error(errno);
+  const std::optional<Ids> ids = request.ids();
+  // The source has shown us, not the caller, what is root's alone. (The size
+  // alone may be told too large, as it may be at any time.)
+  if (!buffer.empty() && ids.has_value() && ids->uid != 0) {
+    size = static_cast<ssize_t>(
+        DropTrusted(buffer.first(static_cast<size_t>(size))));
+  }
+  std::move(reply).Ok(static_cast<size_t>(size));
+}
+
+void Passthrough::Removexattr(const RemovexattrRequest& request,
+                              EmptyReply reply) {
+  Inode inode;
+  if (int stale = inodes_->Open(request.node(), &inode)) {
+    return std::move(reply).Error(stale);
+  }
+  if (removexattr(FdName(inode.fd.get()).path(),
+                  CName(request->name).c_str()) != 0) {
+    return std::move(reply).Error(errno);
+  }
+  std::move(reply).Ok();
+}
+
+}  // namespace barefuse

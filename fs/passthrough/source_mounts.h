@@ -1,0 +1,59 @@
+// The filesystems below the source.
+#ifndef BAREFUSE_FS_PASSTHROUGH_SOURCE_MOUNTS_H_
+#define BAREFUSE_FS_PASSTHROUGH_SOURCE_MOUNTS_H_
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <deque>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "server/unique_fd.h"
+
+namespace barefuse {
+
+// What statx(2) is asked for: all that FUSE has room for, and the mount.
+unsigned StatxMask();
+// statx(2) of what `fd`, which may be O_PATH, is of. Gives 0 or an errno.
+int StatFd(int fd, struct statx* info);
+
+// One mount of a filesystem: the source's own, or one below it.
+struct SourceMount {
+  uint16_t index = 0;  // 0 is the source's own
+  uint64_t device = 0;
+  // An open directory of it where its inodes can be opened by their handles;
+  // where there is none, each inode that is known must be held open.
+  UniqueFd directory;
+
+  bool has_handles() const { return bool{directory}; }
+};
+
+// Mounts get a number when they are first seen, and keep it. Any thread.
+class SourceMounts {
+ public:
+  // The mount on which the inode is that `fd` is of; `info` is what StatFd
+  // gave. nullptr where there are too many (65,536).
+  const SourceMount* Of(int fd, const struct statx& info);
+  // The mount with a number that Of gave.
+  const SourceMount& At(uint16_t index) const;
+
+  // The inode number to show for `ino` on `mount`. With `apart` each filesystem
+  // shows as one (st_dev), and numbers are what they are; else all are seen as
+  // one, and those of other filesystems than the source's own are changed so
+  // that they do not meet.
+  uint64_t ShownIno(const SourceMount& mount, uint64_t ino, bool apart) const;
+
+ private:
+  static UniqueFd OpenDirectory(int fd, const struct statx& info);
+
+  mutable absl::Mutex mutex_;
+  // Never moved, so that pointers to them stay good.
+  std::deque<SourceMount> mounts_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, uint16_t> by_id_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace barefuse
+
+#endif  // BAREFUSE_FS_PASSTHROUGH_SOURCE_MOUNTS_H_
