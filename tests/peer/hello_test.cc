@@ -321,8 +321,6 @@ const std::vector<Difference>& Differences() {
   static const std::vector<Difference> differences = {
       {"libfuse", "list types", ". 0; .. 0; hello 0; ",
        "hello_ll leaves the modes of its entries empty"},
-      {"barefuse", "statfs", "bsize 0 frsize 0 blocks 0 files 0 namemax 0",
-       "libfuse answers for who does not: blocks of 512, names of 255"},
   };
   return differences;
 }

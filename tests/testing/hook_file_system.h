@@ -51,17 +51,16 @@ class Gate {
 };
 
 // What can be hooked: the operations that a filesystem answers.
-#define BAREFUSE_HOOKED_OPERATIONS(X)                                        \
-  X(Lookup)                                                                  \
-  X(Getattr)                                                                 \
-  X(Setattr) X(Statx) X(Readlink) X(Symlink) X(Mknod) X(Mkdir) X(Unlink)     \
-      X(Rmdir) X(Rename) X(Rename2) X(Link) X(Access) X(Statfs) X(Open)      \
-          X(Create) X(Tmpfile) X(Read) X(Write) X(Flush) X(Release) X(Fsync) \
-              X(Fallocate) X(Lseek) X(CopyFileRange) X(CopyFileRange64)      \
-                  X(Ioctl) X(Poll) X(Bmap) X(Getlk) X(Setlk) X(Setlkw)       \
-                      X(Opendir) X(Readdir) X(Readdirplus) X(Releasedir)     \
-                          X(Fsyncdir) X(Syncfs) X(Setxattr) X(Getxattr)      \
-                              X(Listxattr) X(Removexattr)
+// clang-format off
+#define BAREFUSE_HOOKED_OPERATIONS(X) \
+  X(Lookup) X(Getattr) X(Setattr) X(Statx) X(Readlink) X(Symlink) X(Mknod) \
+  X(Mkdir) X(Unlink) X(Rmdir) X(Rename) X(Rename2) X(Link) X(Access) \
+  X(Statfs) X(Open) X(Create) X(Tmpfile) X(Read) X(Write) X(Flush) \
+  X(Release) X(Fsync) X(Fallocate) X(Lseek) X(CopyFileRange) \
+  X(CopyFileRange64) X(Ioctl) X(Poll) X(Bmap) X(Getlk) X(Setlk) X(Setlkw) \
+  X(Opendir) X(Readdir) X(Readdirplus) X(Releasedir) X(Fsyncdir) X(Syncfs) \
+  X(Setxattr) X(Getxattr) X(Listxattr) X(Removexattr)
+// clang-format on
 
 // Without hooks: every name in the root is the file 2, all files have as many
 // bytes as anybody reads, and every change succeeds. Hooks are set before the
