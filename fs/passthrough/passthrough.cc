@@ -64,8 +64,8 @@ uint64_t Passthrough::WantedCapabilities() const {
   // HANDLE_KILLPRIV_V2: without it every small write costs a GETXATTR.
   return FileSystem::WantedCapabilities() | abi::FUSE_DO_READDIRPLUS |
          abi::FUSE_READDIRPLUS_AUTO | abi::FUSE_HANDLE_KILLPRIV_V2 |
-         abi::FUSE_DIRECT_IO_ALLOW_MMAP | abi::FUSE_SUBMOUNTS |
-         abi::FUSE_POSIX_ACL | abi::FUSE_DONT_MASK | abi::FUSE_SETXATTR_EXT |
+         abi::FUSE_DIRECT_IO_ALLOW_MMAP | abi::FUSE_POSIX_ACL |
+         abi::FUSE_DONT_MASK | abi::FUSE_SETXATTR_EXT |
          abi::FUSE_CREATE_SUPP_GROUP | abi::FUSE_HAS_IOCTL_DIR |
          (options_.passthrough ? abi::FUSE_PASSTHROUGH : 0);
 }
@@ -120,23 +120,17 @@ void Passthrough::SetTimeout(abi::fuse_entry_out* entry) const {
 // --- Lookup ---
 
 uint64_t Passthrough::ShownIno(const SourceMount& mount, uint64_t ino) const {
-  return inodes_->mounts().ShownIno(mount, ino,
-                                    terms_.Has(abi::FUSE_SUBMOUNTS));
+  return inodes_->mounts().ShownIno(mount, ino);
 }
 
-int Passthrough::LookupFd(UniqueFd fd, const SourceMount& parent,
-                          abi::fuse_entry_out* entry, Inode* inode) {
+int Passthrough::LookupFd(UniqueFd fd, abi::fuse_entry_out* entry,
+                          Inode* inode) {
   struct statx info;
   if (int error = inodes_->Lookup(std::move(fd), inode, &info)) return error;
   *entry = abi::fuse_entry_out{};
   entry->nodeid = inode->node;
   entry->attr = ToAttr(info);
   entry->attr.ino = ShownIno(*inode->mount, info.stx_ino);
-  // The kernel mounts it on its own: another st_dev, as in the source.
-  if (inode->mount->device != parent.device && S_ISDIR(info.stx_mode) &&
-      terms_.Has(abi::FUSE_SUBMOUNTS)) {
-    entry->attr.flags |= abi::FUSE_ATTR_SUBMOUNT;
-  }
   SetTimeout(entry);
   return 0;
 }
@@ -150,7 +144,7 @@ int Passthrough::LookupName(const Inode& parent, std::string_view name,
                      O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return errno;
   Inode inode;
-  return LookupFd(std::move(fd), *parent.mount, entry, &inode);
+  return LookupFd(std::move(fd), entry, &inode);
 }
 
 void Passthrough::Lookup(const LookupRequest& request, EntryReply reply) {

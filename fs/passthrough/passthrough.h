@@ -116,8 +116,7 @@ class Passthrough : public FileSystem {
   uint64_t ShownIno(const SourceMount& mount, uint64_t ino) const;
   int LookupName(const Inode& parent, std::string_view name,
                  abi::fuse_entry_out* entry);
-  int LookupFd(UniqueFd fd, const SourceMount& parent,
-               abi::fuse_entry_out* entry, Inode* inode);
+  int LookupFd(UniqueFd fd, abi::fuse_entry_out* entry, Inode* inode);
   mode_t CreationMode(const Inode& parent, uint32_t mode, uint32_t umask) const;
   void AnswerCreation(int error, const Inode& parent, std::string_view name,
                       EntryReply reply);
@@ -129,8 +128,8 @@ class Passthrough : public FileSystem {
                        const OpenFile* file);
   uint64_t AddOpenFile(Connection& connection, const Inode& inode, UniqueFd fd,
                        uint32_t flags, OpenFlags* reply);
-  void FinishCreation(Connection& connection, const Inode& parent, UniqueFd fd,
-                      uint32_t flags, CreateReply reply);
+  void FinishCreation(Connection& connection, UniqueFd fd, uint32_t flags,
+                      CreateReply reply);
   int CopyRange(const abi::fuse_copy_file_range_in& in, ssize_t* copied);
   int RenameName(NodeId from, std::string_view old_name, NodeId to,
                  std::string_view new_name, uint32_t flags);

@@ -95,15 +95,14 @@ void Passthrough::Open(const OpenRequest& request, OpenReply reply) {
 
 // The common end of CREATE and TMPFILE. The entry is that of the file that was
 // opened, whatever its name means by now.
-void Passthrough::FinishCreation(Connection& connection, const Inode& parent,
-                                 UniqueFd fd, uint32_t flags,
-                                 CreateReply reply) {
+void Passthrough::FinishCreation(Connection& connection, UniqueFd fd,
+                                 uint32_t flags, CreateReply reply) {
   UniqueFd path(
       openat(proc_fds_.get(), FdName(fd.get()).name(), O_PATH | O_CLOEXEC));
   if (!path) return std::move(reply).Error(errno);
   abi::fuse_entry_out entry;
   Inode inode;
-  if (int error = LookupFd(std::move(path), *parent.mount, &entry, &inode)) {
+  if (int error = LookupFd(std::move(path), &entry, &inode)) {
     return std::move(reply).Error(error);
   }
   const uint64_t fh =
@@ -133,7 +132,7 @@ void Passthrough::Create(const CreateRequest& request, CreateReply reply) {
       return std::move(reply).Error(found ? ESTALE : errno);
     }
   }
-  FinishCreation(request.connection(), parent, std::move(fd), request->flags,
+  FinishCreation(request.connection(), std::move(fd), request->flags,
                  std::move(reply));
 }
 
@@ -153,7 +152,7 @@ void Passthrough::Tmpfile(const TmpfileRequest& request, CreateReply reply) {
                     mode));
     if (!fd) return std::move(reply).Error(errno);
   }
-  FinishCreation(request.connection(), parent, std::move(fd), request->flags,
+  FinishCreation(request.connection(), std::move(fd), request->flags,
                  std::move(reply));
 }
 

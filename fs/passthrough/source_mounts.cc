@@ -68,9 +68,8 @@ const SourceMount& SourceMounts::At(uint16_t index) const {
   return mounts_[index];
 }
 
-uint64_t SourceMounts::ShownIno(const SourceMount& mount, uint64_t ino,
-                                bool apart) const {
-  if (apart || mount.device == At(0).device) return ino;
+uint64_t SourceMounts::ShownIno(const SourceMount& mount, uint64_t ino) const {
+  if (mount.index == 0 || mount.device == At(0).device) return ino;
   // Filesystems number their inodes from the bottom.
   return ino ^ (uint64_t{mount.index} << 48);
 }

@@ -39,11 +39,10 @@ class SourceMounts {
   // The mount with a number that Of gave.
   const SourceMount& At(uint16_t index) const;
 
-  // The inode number to show for `ino` on `mount`. With `apart` each filesystem
-  // shows as one (st_dev), and numbers are what they are; else all are seen as
-  // one, and those of other filesystems than the source's own are changed so
-  // that they do not meet.
-  uint64_t ShownIno(const SourceMount& mount, uint64_t ino, bool apart) const;
+  // The inode number to show for `ino` on `mount`. The whole source shows as
+  // one filesystem (the kernel keeps submounts to virtio-fs), so the numbers of
+  // others than the source's own are changed so that they do not meet.
+  uint64_t ShownIno(const SourceMount& mount, uint64_t ino) const;
 
  private:
   static UniqueFd OpenDirectory(int fd, const struct statx& info);
