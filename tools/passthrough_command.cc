@@ -64,10 +64,9 @@ std::string Resolved(const std::string& path) {
   return result;
 }
 
-// Requests for names on the way to our own mountpoint would come back to us:
-// the server would wait for itself.
-absl::Status CheckPlaces(const PassthroughCommand& command) {
-  if (InheritedDescriptor(command.mountpoint)) return absl::OkStatus();
+// Whether the mount will be somewhere in the source.
+bool ContainsMountpoint(const PassthroughCommand& command) {
+  if (InheritedDescriptor(command.mountpoint)) return false;
   auto resolve = [](const std::string& path) {
     std::string result = Resolved(path);
     if (!result.empty() && result.back() != '/') result += '/';
@@ -76,17 +75,11 @@ absl::Status CheckPlaces(const PassthroughCommand& command) {
   const std::string source = resolve(command.file_system.source);
   const std::string mountpoint = resolve(command.mountpoint);
   // Paths that do not resolve are complained of later, with their reason.
-  if (!source.empty() && mountpoint != source &&
-      absl::StartsWith(mountpoint, source)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("MOUNTPOINT ", command.mountpoint, " is inside SOURCE ",
-                     command.file_system.source,
-                     ", which would contain itself; that is not supported"));
-  }
-  return absl::OkStatus();
+  return !source.empty() && mountpoint != source &&
+         absl::StartsWith(mountpoint, source);
 }
 
-// Every inode that the kernel knows takes a descriptor.
+// Inodes without file handles take a descriptor each.
 void RaiseFileLimit() {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -125,9 +118,8 @@ absl::StatusOr<PassthroughCommand> ParsePassthroughCommand(
 }
 
 int RunPassthrough(const PassthroughCommand& command) {
-  if (absl::Status status = CheckPlaces(command); !status.ok()) {
-    return Complain(status);
-  }
+  PassthroughOptions options = command.file_system;
+  options.own_tree = ContainsMountpoint(command);
   return Serve(command, [&]() -> absl::StatusOr<std::shared_ptr<FileSystem>> {
     RaiseFileLimit();
     umask(0);  // modes arrive with the caller's umask applied
@@ -135,7 +127,7 @@ int RunPassthrough(const PassthroughCommand& command) {
     // set-group-id bits. Only root may, and only root's server acts for
     // others.
     if (geteuid() == 0) setgroups(0, nullptr);
-    return Passthrough::Create(command.file_system);
+    return Passthrough::Create(options);
   });
 }
 

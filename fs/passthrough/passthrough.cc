@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,6 +32,24 @@ size_t CachedDescriptors() {
   return std::min<size_t>(kMost, static_cast<size_t>(limit.rlim_cur) / 4);
 }
 
+// A copy of the mounts at and below a directory, which no later mount reaches.
+// An empty descriptor and errno where there can be none.
+UniqueFd CopyTree(int directory) {
+  UniqueFd tree(static_cast<int>(syscall(
+      SYS_open_tree, directory, "",
+      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE)));
+  mount_attr attributes{};
+  attributes.propagation = MS_PRIVATE;
+  if (tree &&
+      syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE,
+              &attributes, sizeof attributes) != 0) {
+    const int error = errno;
+    tree.reset();
+    errno = error;
+  }
+  return tree;
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Passthrough>> Passthrough::Create(
@@ -38,6 +58,15 @@ absl::StatusOr<std::shared_ptr<Passthrough>> Passthrough::Create(
       open(options.source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!source) {
     return ErrnoStatus(errno, absl::StrCat("source ", options.source));
+  }
+  if (options.own_tree) {
+    source = CopyTree(source.get());
+    if (!source) {
+      return ErrnoStatus(
+          errno, absl::StrCat("source ", options.source,
+                              " contains the mountpoint, which takes root and "
+                              "Linux 5.12"));
+    }
   }
   UniqueFd proc_fds(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!proc_fds) {

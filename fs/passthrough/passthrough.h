@@ -23,6 +23,10 @@ namespace barefuse {
 struct PassthroughOptions {
   std::string source{};     // a directory
   bool passthrough = true;  // let the kernel read and write by itself
+  // Shows the source's tree of mounts as it is now, by a copy of its own: for
+  // where this filesystem is going to be mounted in the source, which would
+  // contain itself otherwise. Takes CAP_SYS_ADMIN and Linux 5.12.
+  bool own_tree = false;
   // Reads and writes go past the kernel's page cache and come here, also those
   // of passed-through files; mappings of those are still passed through.
   bool direct_io = false;
