@@ -38,7 +38,8 @@ class Attendance {
   Attendance(size_t workers, std::function<void()> wake)
       : workers_(workers),
         places_(new Place[workers]),
-        seen_(workers),
+        // What no worker says: at the first look all have moved.
+        seen_(workers, ~0u),
         wake_(std::move(wake)) {}
 
   // --- A worker's thread ---

@@ -18,7 +18,11 @@ Slot* Connection::Park(absl::FunctionRef<void(Slot*)> fill) {
 }
 
 Slot* Detach(Slot* slot) {
-  if (slot->parked) return slot;
+  if (slot->parked) {
+    const bool ended =
+        slot->state.load(std::memory_order_acquire) == Slot::State::kOrphaned;
+    return ended ? nullptr : slot;
+  }
   Connection& connection = slot->pool->connection();
   // A reply goes out where the request came in.
   const std::shared_ptr<const Device> origin = slot->pool->device();

@@ -17,12 +17,9 @@ class OffloadTest : public SocketTest {
   // FSYNCs block at the gate, and are numbered in the order of their serving.
   void BlockFsync() {
     fs_->blocking = {abi::FUSE_FSYNC};
-    fs_->hooks.Fsync = [this, gate = gate_](const FsyncRequest& request,
-                                            EmptyReply reply) {
-      {
-        std::lock_guard<std::mutex> lock(mutex_);
-        order_.push_back(request.unique());
-      }
+    fs_->hooks.Fsync = [served = served_, gate = gate_](
+                           const FsyncRequest& request, EmptyReply reply) {
+      served->Add(request.unique());
       gate->Wait();
       std::move(reply).Ok();
     };
@@ -34,13 +31,26 @@ class OffloadTest : public SocketTest {
       ASSERT_EQ(peer_.Ask(ReadMessage(4096)).body.size(), 4096u);
     }
   }
-  std::vector<uint64_t> Order() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return order_;
-  }
+  std::vector<uint64_t> Order() { return served_->Get(); }
 
-  std::mutex mutex_;
-  std::vector<uint64_t> order_;
+ private:
+  // Handlers may outlive the test.
+  class Served {
+   public:
+    void Add(uint64_t unique) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      order_.push_back(unique);
+    }
+    std::vector<uint64_t> Get() {
+      std::lock_guard<std::mutex> lock(mutex_);
+      return order_;
+    }
+
+   private:
+    std::mutex mutex_;
+    std::vector<uint64_t> order_;
+  };
+  std::shared_ptr<Served> served_ = std::make_shared<Served>();
 };
 
 TEST_F(OffloadTest, BlockedHandlersDoNotHoldUpTheWorker) {
@@ -155,8 +165,7 @@ TEST_F(OffloadTest, HandlersThatNeverReturnAreLeftBehindAndNamed) {
   // Those that waited are not served after the end.
   EXPECT_EQ(fs_->Entered(abi::FUSE_FSYNC), 2u);
   session_.reset();
-  // They hold the filesystem until they return, and not longer. Order_ and
-  // mutex_ are not used behind the gate.
+  // They hold the filesystem until they return, and not longer.
   std::weak_ptr<HookFileSystem> watched = fs_;
   fs_.reset();
   EXPECT_FALSE(watched.expired());

@@ -41,7 +41,8 @@ class SocketTest : public ::testing::Test {
  protected:
   static constexpr uint64_t kAll = ~uint64_t{0};
 
-  ~SocketTest() override {
+  // While all that handlers use of a test's own is still there.
+  void TearDown() override {
     gate_->Open();
     peer_.Close();
     if (session_ != nullptr) {
