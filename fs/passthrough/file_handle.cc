@@ -15,7 +15,7 @@ struct Buffer {
 
 }  // namespace
 
-FileHandle FileHandle::Of(int fd, uint64_t ino, bool pinned) {
+FileHandle FileHandle::Of(int fd, uint64_t device, uint64_t ino, bool pinned) {
   FileHandle handle;
   Buffer buffer;
   buffer.get()->handle_bytes = kMaxBytes;
@@ -26,8 +26,10 @@ FileHandle FileHandle::Of(int fd, uint64_t ino, bool pinned) {
     handle.size_ = static_cast<uint8_t>(buffer.get()->handle_bytes);
     std::memcpy(handle.bytes_, buffer.get()->f_handle, handle.size_);
   } else {
-    handle.size_ = sizeof ino;
-    std::memcpy(handle.bytes_, &ino, sizeof ino);
+    // One mount can show several devices (btrfs subvolumes, overlayfs).
+    handle.size_ = sizeof device + sizeof ino;
+    std::memcpy(handle.bytes_, &device, sizeof device);
+    std::memcpy(handle.bytes_ + sizeof device, &ino, sizeof ino);
   }
   return handle;
 }

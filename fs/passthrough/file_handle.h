@@ -20,9 +20,9 @@ class FileHandle {
   static constexpr size_t kMaxBytes = 24;
 
   FileHandle() = default;
-  // Of the inode that the O_PATH descriptor `fd` is of, and whose number is
-  // `ino`; its number alone where `pinned`.
-  static FileHandle Of(int fd, uint64_t ino, bool pinned);
+  // Of the inode that the O_PATH descriptor `fd` is of, and whose device and
+  // number are these; those alone where `pinned`.
+  static FileHandle Of(int fd, uint64_t device, uint64_t ino, bool pinned);
 
   bool pinned() const { return type_ == kPinned; }
   // An O_PATH descriptor of the inode on the mount that `mount` is a directory

@@ -40,12 +40,18 @@ size_t InodeTable::HashOf(const Key& key) {
   return absl::HashOf(key.handle, key.mount);
 }
 
+// By other bits than those that the tables inside use.
+size_t InodeTable::ShardNumber(const Key& key) {
+  return HashOf(key) >> 48 & (kShards - 1);
+}
+
 int InodeTable::Identify(const PathFd& fd, struct statx* info,
                          const SourceMount** mount, FileHandle* handle) {
   if (int error = StatFd(fd.get(), info)) return error;
   *mount = mounts_.Of(fd.get(), *info);
   if (*mount == nullptr) return ENFILE;
-  *handle = FileHandle::Of(fd.get(), info->stx_ino, !(*mount)->has_handles());
+  *handle = FileHandle::Of(fd.get(), DeviceOf(*info), info->stx_ino,
+                           !(*mount)->has_handles());
   return 0;
 }
 
@@ -86,7 +92,7 @@ int InodeTable::Lookup(UniqueFd fd, Inode* inode, struct statx* info) {
   }
   inode->type = info->stx_mode & S_IFMT;
   const Key key{handle, inode->mount->index};
-  const size_t number = HashOf(key) % kShards;
+  const size_t number = ShardNumber(key);
   Shard& shard = shards_[number];
   {
     absl::MutexLock lock(&shard.mutex);
@@ -112,7 +118,7 @@ NodeId InodeTable::Peek(const PathFd& fd, struct statx* info) {
   FileHandle handle;
   if (Identify(fd, info, &mount, &handle) != 0) return 0;
   const Key key{handle, mount->index};
-  Shard& shard = shards_[HashOf(key) % kShards];
+  Shard& shard = shards_[ShardNumber(key)];
   absl::ReaderMutexLock lock(&shard.mutex);
   auto it = shard.by_key.find(key);
   return it == shard.by_key.end() ? 0 : *it;
@@ -152,10 +158,21 @@ std::shared_ptr<OpenInode> InodeTable::Share(const Inode& inode) {
   absl::MutexLock lock(&shard.mutex);
   std::weak_ptr<OpenInode>& known = shard.open[inode.node];
   if (std::shared_ptr<OpenInode> open = known.lock()) return open;
-  std::shared_ptr<OpenInode> open(new OpenInode{inode.node, inode.fd, {}},
+  std::shared_ptr<OpenInode> open(new OpenInode(inode.node, inode.fd),
                                   [this](OpenInode* last) { Unshare(last); });
   known = open;
   return open;
+}
+
+bool InodeTable::IsWritten(NodeId node) {
+  std::shared_ptr<OpenInode> open;  // if it is the last, goes without the lock
+  {
+    Shard& shard = ShardOf(node);
+    absl::ReaderMutexLock lock(&shard.mutex);
+    auto it = shard.open.find(node);
+    if (it != shard.open.end()) open = it->second.lock();
+  }
+  return open != nullptr && open->writers.load(std::memory_order_relaxed) != 0;
 }
 
 void InodeTable::Unshare(OpenInode* inode) {

@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -32,9 +34,13 @@ struct Inode {
 
 // What all open files of one inode share.
 struct OpenInode {
-  NodeId node = 0;
-  PathFd fd;
+  OpenInode(NodeId of, PathFd path) : node(of), fd(std::move(path)) {}
+
+  const NodeId node;
+  const PathFd fd;
   SharedBacking backing;
+  // Opens for writing.
+  std::atomic<uint32_t> writers{0};
 };
 
 // Finds inodes by node id and by what they are in the source. Hard links share
@@ -71,7 +77,10 @@ class InodeTable {
   // What the open files of `inode` share. It goes with the last of them.
   std::shared_ptr<OpenInode> Share(const Inode& inode);
 
-  const SourceMounts& mounts() const { return mounts_; }
+  // Whether somebody has it open for writing.
+  bool IsWritten(NodeId node);
+
+  SourceMounts& mounts() { return mounts_; }
   // Known inodes, the root included.
   size_t size() const;
 
@@ -128,6 +137,7 @@ class InodeTable {
 
   explicit InodeTable(size_t descriptors) : cache_(descriptors) {}
   static size_t HashOf(const Key& key);
+  static size_t ShardNumber(const Key& key);
   Shard& ShardOf(NodeId node) { return shards_[node % kShards]; }
   int Identify(const PathFd& fd, struct statx* info, const SourceMount** mount,
                FileHandle* handle);

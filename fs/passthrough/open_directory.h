@@ -9,10 +9,12 @@
 namespace barefuse {
 
 struct Passthrough::OpenDirectory {
-  OpenDirectory(Inode of, DIR* opened) : inode(std::move(of)), stream(opened) {}
+  OpenDirectory(Inode of, uint64_t on, DIR* opened)
+      : inode(std::move(of)), device(on), stream(opened) {}
   ~OpenDirectory() { closedir(stream); }
 
   const Inode inode;
+  const uint64_t device;
   absl::Mutex mutex;  // one position, which several requests may want
   DIR* const stream ABSL_PT_GUARDED_BY(mutex);
   // Where the stream stands: the `next` of the entry read last.

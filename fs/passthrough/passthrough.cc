@@ -148,10 +148,6 @@ void Passthrough::SetTimeout(abi::fuse_entry_out* entry) const {
 
 // --- Lookup ---
 
-uint64_t Passthrough::ShownIno(const SourceMount& mount, uint64_t ino) const {
-  return inodes_->mounts().ShownIno(mount, ino);
-}
-
 int Passthrough::LookupFd(UniqueFd fd, abi::fuse_entry_out* entry,
                           Inode* inode) {
   struct statx info;
@@ -159,7 +155,9 @@ int Passthrough::LookupFd(UniqueFd fd, abi::fuse_entry_out* entry,
   *entry = abi::fuse_entry_out{};
   entry->nodeid = inode->node;
   entry->attr = ToAttr(info);
-  entry->attr.ino = ShownIno(*inode->mount, info.stx_ino);
+  entry->attr.ino = inodes_->mounts().ShownIno(DeviceOf(info), info.stx_ino);
+  // Without a name it may not be found by its handle.
+  if (info.stx_nlink == 0) inodes_->Pin(inode->node, inode->fd);
   SetTimeout(entry);
   return 0;
 }

@@ -102,10 +102,14 @@ class Passthrough : public FileSystem {
 
  private:
   struct OpenFile {
+    ~OpenFile() {
+      if (writes) inode->writers.fetch_sub(1, std::memory_order_relaxed);
+    }
+
     std::shared_ptr<OpenInode> inode;  // outlives `use`
-    const SourceMount* mount = nullptr;
     UniqueFd fd;
     BackingUse use;
+    bool writes = false;  // counted in inode->writers
     bool direct_io = false;
     std::atomic<bool> said_misrouted{false};
   };
@@ -117,7 +121,6 @@ class Passthrough : public FileSystem {
 
   // The helpers give 0 or an errno.
   int OpenInode(const Inode& inode, int flags, UniqueFd* fd) const;
-  uint64_t ShownIno(const SourceMount& mount, uint64_t ino) const;
   int LookupName(const Inode& parent, std::string_view name,
                  abi::fuse_entry_out* entry);
   int LookupFd(UniqueFd fd, abi::fuse_entry_out* entry, Inode* inode);
@@ -127,7 +130,7 @@ class Passthrough : public FileSystem {
   int RemoveName(NodeId node, std::string_view name, int flags);
   int Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
                  abi::fuse_attr_out* out);
-  static int KillPrivileges(const Inode& inode);
+  int KillPrivileges(const SetattrRequest& request, const Inode& inode);
   int ChangeAttributes(const SetattrRequest& request, const Inode& inode,
                        const OpenFile* file);
   uint64_t AddOpenFile(Connection& connection, const Inode& inode, UniqueFd fd,

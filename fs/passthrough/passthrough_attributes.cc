@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "fs/passthrough/convert.h"
@@ -32,21 +33,18 @@ int Passthrough::Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
                             abi::fuse_attr_out* out) {
   struct statx info;
   std::shared_ptr<OpenFile> file = has_fh ? files_.Find(fh) : nullptr;
-  const SourceMount* mount = nullptr;
   if (file != nullptr) {
     if (int error = StatFd(file->fd.get(), &info)) return error;
-    mount = file->mount;
   } else {
     Inode inode;
     if (int error = inodes_->Open(node, &inode)) return error;
     if (int error = StatFd(inode.fd.get(), &info)) return error;
-    mount = inode.mount;
   }
   *out = abi::fuse_attr_out{};
   out->attr_valid = timeout_seconds_;
   out->attr_valid_nsec = timeout_nanoseconds_;
   out->attr = ToAttr(info);
-  out->attr.ino = ShownIno(*mount, info.stx_ino);
+  out->attr.ino = inodes_->mounts().ShownIno(DeviceOf(info), info.stx_ino);
   return 0;
 }
 
@@ -86,7 +84,7 @@ void Passthrough::Statx(const StatxRequest& request, StatxReply reply) {
   stat.uid = info.stx_uid;
   stat.gid = info.stx_gid;
   stat.mode = info.stx_mode;
-  stat.ino = ShownIno(*inode.mount, info.stx_ino);
+  stat.ino = inodes_->mounts().ShownIno(DeviceOf(info), info.stx_ino);
   stat.size = info.stx_size;
   stat.blocks = info.stx_blocks;
   stat.atime = time(info.stx_atime);
@@ -100,18 +98,30 @@ void Passthrough::Statx(const StatxRequest& request, StatxReply reply) {
   std::move(reply).Ok(out);
 }
 
-// What a write by an ordinary user takes away. A passed-through one runs with
-// the server's credentials, which keep it; all that the kernel tells of it is a
-// request for no change.
-int Passthrough::KillPrivileges(const Inode& inode) {
+// A SETATTR of no attribute. The kernel sends it where a write takes privileges
+// away: a passed-through one runs with the server's credentials, which keep
+// them. And it sends it for chown(2) that changes nothing, of whoever may not
+// do that either.
+int Passthrough::KillPrivileges(const SetattrRequest& request,
+                                const Inode& inode) {
+  const std::optional<Ids> ids = request.ids();
+  if (!ids.has_value()) return 0;
   struct statx info;
   if (int error = StatFd(inode.fd.get(), &info)) return error;
   const FdName name(inode.fd.get());
-  mode_t mode = info.stx_mode & 07777 & ~S_ISUID;
-  if ((mode & S_IXGRP) != 0) mode &= ~static_cast<mode_t>(S_ISGID);
-  if (mode != (info.stx_mode & 07777) && chmod(name.path(), mode) != 0) {
-    return errno;
+  const bool root = ids->uid == 0;  // whose writes keep the bits
+  mode_t mode = info.stx_mode & 07777;
+  if (!root) {
+    mode &= ~static_cast<mode_t>(S_ISUID);
+    if ((mode & S_IXGRP) != 0) mode &= ~static_cast<mode_t>(S_ISGID);
   }
+  const bool loses_bits = mode != (info.stx_mode & 07777);
+  if (!root && info.stx_uid != ids->uid && !inodes_->IsWritten(inode.node)) {
+    const bool capable =
+        getxattr(name.path(), "security.capability", nullptr, 0) >= 0;
+    return loses_bits || capable ? EPERM : 0;
+  }
+  if (loses_bits && chmod(name.path(), mode) != 0) return errno;
   if (removexattr(name.path(), "security.capability") != 0 &&
       errno != ENODATA && errno != EOPNOTSUPP) {
     return errno;
@@ -124,7 +134,7 @@ int Passthrough::ChangeAttributes(const SetattrRequest& request,
   const uint32_t valid = request->valid;
   if ((valid & ~(abi::FATTR_FH | abi::FATTR_LOCKOWNER)) == 0 &&
       S_ISREG(inode.type)) {
-    return KillPrivileges(inode);
+    return KillPrivileges(request, inode);
   }
   const FdName name(inode.fd.get());
   // Before the mode, whose bits a change of owner would clear.

@@ -48,11 +48,13 @@ void Passthrough::Opendir(const OpendirRequest& request, OpenReply reply) {
   }
   UniqueFd fd(openat(inode.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return std::move(reply).Error(errno);
+  struct statx info;
+  if (int error = StatFd(fd.get(), &info)) return std::move(reply).Error(error);
   DIR* stream = fdopendir(fd.get());
   if (stream == nullptr) return std::move(reply).Error(errno);
   fd.release();  // the stream's
-  std::move(reply).Ok(directories_.Add(
-      std::make_shared<OpenDirectory>(std::move(inode), stream)));
+  std::move(reply).Ok(directories_.Add(std::make_shared<OpenDirectory>(
+      std::move(inode), DeviceOf(info), stream)));
 }
 
 void Passthrough::Readdir(const ReaddirRequest& request, DirectoryReply reply) {
@@ -64,9 +66,10 @@ void Passthrough::Readdir(const ReaddirRequest& request, DirectoryReply reply) {
     error = ReadEntries(
         directory->stream, &directory->position, request->offset,
         [&](const dirent& entry, uint64_t next) {
-          return reply.Add(entry.d_name,
-                           ShownIno(*directory->inode.mount, entry.d_ino),
-                           entry.d_type, next);
+          return reply.Add(
+              entry.d_name,
+              inodes_->mounts().ShownIno(directory->device, entry.d_ino),
+              entry.d_type, next);
         });
   }
   if (error != 0) return std::move(reply).Error(error);
@@ -85,7 +88,7 @@ void Passthrough::Readdirplus(const ReaddirplusRequest& request,
         LookupName(directory->inode, entry.d_name, &out) != 0) {
       // Without a node, for the kernel to look up if it wants to.
       out = abi::fuse_entry_out{};
-      out.attr.ino = ShownIno(*directory->inode.mount, entry.d_ino);
+      out.attr.ino = inodes_->mounts().ShownIno(directory->device, entry.d_ino);
       out.attr.mode = static_cast<uint32_t>(DTTOIF(entry.d_type));
     }
     return reply.Add(out, entry.d_name, entry.d_type, next);

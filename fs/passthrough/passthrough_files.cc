@@ -55,11 +55,14 @@ uint64_t Passthrough::AddOpenFile(Connection& connection, const Inode& inode,
                                   OpenFlags* reply) {
   auto file = std::make_shared<OpenFile>();
   file->inode = inodes_->Share(inode);
-  file->mount = inode.mount;
   if (options_.passthrough) {
     file->use = file->inode->backing.Join(
         [&] { return OpenBacking(connection, inode.fd.get()); });
     if (!file->use.passthrough()) SayOnce(connection, file->use.why_not());
+  }
+  if ((flags & O_ACCMODE) != O_RDONLY) {
+    file->writes = true;
+    file->inode->writers.fetch_add(1, std::memory_order_relaxed);
   }
   reply->Passthrough(file->use);
   // An O_DIRECT open that is passed through is direct in the source. Where it

@@ -105,7 +105,7 @@ class Passthrough::Victim {
                        O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) return;
     fd_ = PathFd(std::move(fd));
-    struct statx info;
+    struct statx info {};
     node_ = inodes_->Peek(fd_, &info);
     if (!S_ISDIR(info.stx_mode) && info.stx_nlink > 1) node_ = 0;
   }

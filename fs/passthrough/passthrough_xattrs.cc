@@ -2,6 +2,7 @@
 // the calls that take one.
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include <algorithm>
@@ -40,13 +41,21 @@ void Passthrough::Setxattr(const SetxattrRequest& request, EmptyReply reply) {
   if (int stale = inodes_->Open(request.node(), &inode)) {
     return std::move(reply).Error(stale);
   }
-  // An ACL by somebody outside the file's group takes set-group-id away.
-  ScopedNoFsetid kill_sgid(
-      (request->setxattr_flags & abi::FUSE_SETXATTR_ACL_KILL_SGID) != 0);
   if (setxattr(FdName(inode.fd.get()).path(), CName(request->name).c_str(),
                request->value.data(), request->value.size(),
                static_cast<int>(request->flags)) != 0) {
     return std::move(reply).Error(errno);
+  }
+  // An ACL by somebody outside the file's group takes set-group-id away, which
+  // the server's own rights have kept.
+  if ((request->setxattr_flags & abi::FUSE_SETXATTR_ACL_KILL_SGID) != 0) {
+    struct stat info;
+    if (fstat(inode.fd.get(), &info) != 0 ||
+        ((info.st_mode & S_ISGID) != 0 &&
+         chmod(FdName(inode.fd.get()).path(),
+               info.st_mode & 07777 & ~static_cast<mode_t>(S_ISGID)) != 0)) {
+      return std::move(reply).Error(errno);
+    }
   }
   std::move(reply).Ok();
 }

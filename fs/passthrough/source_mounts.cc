@@ -2,16 +2,38 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <iterator>
 
 #include "fs/passthrough/file_handle.h"
 
 namespace barefuse {
 namespace {
 
+using statfs_t = struct statfs;
+
 // Linux 6.8: ids of mounts that are never used again. Older kernels pass over
 // the bit and give the id that is.
 constexpr unsigned kMountIdUnique = 0x4000;
+
+// Whether a handle finds its inode as long as that has a name. Others (FUSE,
+// vfat) know it only while they have it in memory.
+bool KeepsHandles(int directory) {
+  constexpr decltype(statfs_t::f_type) kTypes[] = {
+      EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+      F2FS_SUPER_MAGIC, TMPFS_MAGIC,
+      0x2fc12fc1,  // zfs
+      0xca451a4e,  // bcachefs
+  };
+  statfs_t info;
+  if (fstatfs(directory, &info) != 0) return false;
+  return std::find(std::begin(kTypes), std::end(kTypes), info.f_type) !=
+         std::end(kTypes);
+}
 
 }  // namespace
 
@@ -23,6 +45,10 @@ int StatFd(int fd, struct statx* info) {
   return statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, StatxMask(), info) == 0
              ? 0
              : errno;
+}
+
+uint64_t DeviceOf(const struct statx& info) {
+  return makedev(info.stx_dev_major, info.stx_dev_minor);
 }
 
 const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
@@ -44,7 +70,8 @@ const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
     }
     SourceMount& mount = mounts_.emplace_back();
     mount.index = it->second;
-    mount.device = makedev(info.stx_dev_major, info.stx_dev_minor);
+    devices_.try_emplace(DeviceOf(info),
+                         static_cast<uint16_t>(devices_.size()));
     mount.directory = std::move(directory);
   }
   return &mounts_[it->second];
@@ -54,8 +81,9 @@ const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
 UniqueFd SourceMounts::OpenDirectory(int fd, const struct statx& info) {
   if (!S_ISDIR(info.stx_mode)) return UniqueFd();
   UniqueFd directory(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) return directory;
-  const FileHandle handle = FileHandle::Of(fd, info.stx_ino, false);
+  if (!directory || !KeepsHandles(directory.get())) return UniqueFd();
+  const FileHandle handle =
+      FileHandle::Of(fd, DeviceOf(info), info.stx_ino, false);
   UniqueFd again;
   if (handle.pinned() || handle.Open(directory.get(), &again) != 0) {
     return UniqueFd();
@@ -68,10 +96,21 @@ const SourceMount& SourceMounts::At(uint16_t index) const {
   return mounts_[index];
 }
 
-uint64_t SourceMounts::ShownIno(const SourceMount& mount, uint64_t ino) const {
-  if (mount.index == 0 || mount.device == At(0).device) return ino;
+uint64_t SourceMounts::ShownIno(uint64_t device, uint64_t ino) {
+  uint16_t number;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    auto it = devices_.find(device);
+    number = it == devices_.end() ? UINT16_MAX : it->second;
+  }
+  if (number == UINT16_MAX) {
+    absl::MutexLock lock(&mutex_);
+    number =
+        devices_.try_emplace(device, static_cast<uint16_t>(devices_.size()))
+            .first->second;
+  }
   // Filesystems number their inodes from the bottom.
-  return ino ^ (uint64_t{mount.index} << 48);
+  return ino ^ (uint64_t{number} << 48);
 }
 
 }  // namespace barefuse

@@ -18,11 +18,12 @@ namespace barefuse {
 unsigned StatxMask();
 // statx(2) of what `fd`, which may be O_PATH, is of. Gives 0 or an errno.
 int StatFd(int fd, struct statx* info);
+// st_dev.
+uint64_t DeviceOf(const struct statx& info);
 
 // One mount of a filesystem: the source's own, or one below it.
 struct SourceMount {
   uint16_t index = 0;  // 0 is the source's own
-  uint64_t device = 0;
   // An open directory of it where its inodes can be opened by their handles;
   // where there is none, each inode that is known must be held open.
   UniqueFd directory;
@@ -39,10 +40,11 @@ class SourceMounts {
   // The mount with a number that Of gave.
   const SourceMount& At(uint16_t index) const;
 
-  // The inode number to show for `ino` on `mount`. The whole source shows as
-  // one filesystem (the kernel keeps submounts to virtio-fs), so the numbers of
-  // others than the source's own are changed so that they do not meet.
-  uint64_t ShownIno(const SourceMount& mount, uint64_t ino) const;
+  // The inode number to show for number `ino` of `device`. The whole source
+  // shows as one filesystem (the kernel keeps submounts to virtio-fs), so the
+  // numbers of other devices than the source's own are changed so that they do
+  // not meet.
+  uint64_t ShownIno(uint64_t device, uint64_t ino);
 
  private:
   static UniqueFd OpenDirectory(int fd, const struct statx& info);
@@ -51,6 +53,8 @@ class SourceMounts {
   // Never moved, so that pointers to them stay good.
   std::deque<SourceMount> mounts_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, uint16_t> by_id_ ABSL_GUARDED_BY(mutex_);
+  // The source's own has the first number, 0.
+  absl::flat_hash_map<uint64_t, uint16_t> devices_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace barefuse

@@ -236,6 +236,7 @@ TEST_F(BlockDeviceTest, IsMountedOnce) {
 }
 
 TEST_F(BlockDeviceTest, IsForRootOnly) {
+  NEEDS_USER_NAMESPACE();
   const std::string what = "cannot mount at " + mountpoint_ +
                            ": a block device can be mounted by root only, and "
                            "not in a user namespace";

@@ -333,6 +333,7 @@ TEST_F(MountWaysTest, AllowOtherIsUpToFuseConf) {
 // --- A user namespace ---
 
 TEST_F(MountWaysTest, MountsInAUserNamespace) {
+  NEEDS_USER_NAMESPACE();
   EXPECT_EQ(InChild([this] {
               EnterUserNamespace();
               auto session = Mount({.workers = 3});
@@ -349,6 +350,7 @@ TEST_F(MountWaysTest, MountsInAUserNamespace) {
 }
 
 TEST_F(MountWaysTest, AUserNamespaceWithoutUsersIsNamed) {
+  NEEDS_USER_NAMESPACE();
   EXPECT_EQ(InChild([this] {
               Check(unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0, "unshare");
               EXPECT_EQ(Complaint({}),
@@ -360,6 +362,7 @@ TEST_F(MountWaysTest, AUserNamespaceWithoutUsersIsNamed) {
 }
 
 TEST_F(MountWaysTest, ADeadMountInAUserNamespaceIsReplaced) {
+  NEEDS_USER_NAMESPACE();
   EXPECT_EQ(InChild([this] {
               EnterUserNamespace();
               LeaveDeadMount([] {});
@@ -371,6 +374,7 @@ TEST_F(MountWaysTest, ADeadMountInAUserNamespaceIsReplaced) {
 // allow_other means the users of the namespace; those outside of it, root
 // included, have no way in. The kernel asks the server nothing for them.
 TEST_F(MountWaysTest, AllowOtherEndsWithTheUserNamespace) {
+  NEEDS_USER_NAMESPACE();
   Check(chown(mountpoint_.c_str(), 0, 0) == 0, mountpoint_);
   int ready[2];
   int done[2];

@@ -18,6 +18,16 @@
 #include "tests/testing/files.h"
 #include "tests/testing/process.h"
 
+// For the start of a test that enters a user namespace: that takes a process
+// with one thread, and the thread sanitizer has one of its own in every
+// process.
+#if defined(__SANITIZE_THREAD__)
+#define NEEDS_USER_NAMESPACE() \
+  GTEST_SKIP() << "no user namespaces under the thread sanitizer"
+#else
+#define NEEDS_USER_NAMESPACE() static_cast<void>(0)
+#endif
+
 namespace barefuse::testing {
 
 constexpr uid_t kNobody = 65534;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "tests/kernel/passthrough_fixture.h"
+#include "tests/testing/process.h"
 
 namespace barefuse {
 namespace {
@@ -176,6 +177,23 @@ TEST_F(PassthroughIdentityTest, FlagsOfFilesAreTheSources) {
   int count = 0;
   EXPECT_EQ(ioctl(file.get(), 0x4242, &count), -1);
   EXPECT_EQ(errno, ENOTTY);
+}
+
+// It changes nothing, and so must not take away what only the owner may.
+TEST_F(PassthroughIdentityTest, NobodyTakesPrivilegesAwayFromAnothersFile) {
+  WriteFile(source_ + "/file", "");
+  ASSERT_EQ(chmod((source_ + "/file").c_str(), 04755), 0);
+  ASSERT_EQ(chmod(dir_.path().c_str(), 0755), 0);
+  Mount();
+  testing::Process other([this] {
+    if (setgid(1000) != 0 || setuid(1000) != 0) return 99;
+    return chown((mnt_ + "/file").c_str(), static_cast<uid_t>(-1),
+                 static_cast<gid_t>(-1)) == 0
+               ? 0
+               : errno;
+  });
+  EXPECT_EQ(other.Wait(), EPERM);
+  EXPECT_EQ(Stat(source_ + "/file").st_mode & 07777, 04755u);
 }
 
 }  // namespace

@@ -49,11 +49,9 @@ class MessageBuilder {
     if (header.len == 0) {
       header.len = static_cast<uint32_t>(sizeof header + body_.size());
     }
-    std::vector<std::byte> bytes(sizeof header + body_.size());
+    std::vector<std::byte> bytes(sizeof header);
     std::memcpy(bytes.data(), &header, sizeof header);
-    if (!body_.empty()) {
-      std::memcpy(bytes.data() + sizeof header, body_.data(), body_.size());
-    }
+    bytes.insert(bytes.end(), body_.begin(), body_.end());
     return bytes;
   }
 
