@@ -39,10 +39,15 @@ class ReserveTest : public SocketTest {
   // Sends so many and waits until their handlers have been entered.
   std::vector<uint64_t> SendAll(std::string_view name, int count) {
     const uint64_t before = fs_->Entered(abi::FUSE_LOOKUP);
+    const size_t kept = Kept();
     std::vector<uint64_t> uniques;
     for (int i = 0; i < count; ++i)
       uniques.push_back(Send(LookupMessage(name)));
     EXPECT_TRUE(fs_->AwaitEntered(abi::FUSE_LOOKUP, before + count));
+    // A handler keeps its reply a little later than it is entered.
+    if (name == "keep") {
+      EXPECT_TRUE(AwaitKept(kept + static_cast<size_t>(count)));
+    }
     return uniques;
   }
   void AnswerKept(size_t count = SIZE_MAX) {
@@ -58,11 +63,12 @@ class ReserveTest : public SocketTest {
       std::move(reply).Ok(HookFileSystem::Entry());
     }
   }
+  size_t Kept() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return kept_.size();
+  }
   bool AwaitKept(size_t count) {
-    return Eventually([&] {
-      std::lock_guard<std::mutex> lock(mutex_);
-      return kept_.size() >= count;
-    });
+    return Eventually([&] { return Kept() >= count; });
   }
   void ExpectAnswers(const std::vector<uint64_t>& uniques, int error = 0) {
     for (uint64_t unique : uniques) {

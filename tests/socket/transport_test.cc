@@ -81,7 +81,10 @@ TEST_F(TransportTest, RepliesAreGivenLaterInAnyOrderFromOtherThreads) {
   Start({.workers = 2, .slots_per_worker = 64});
   std::vector<uint64_t> uniques;
   for (int i = 0; i < 64; ++i) uniques.push_back(Send(ReadMessage(8)));
-  ASSERT_TRUE(fs_->AwaitEntered(abi::FUSE_READ, 64));
+  ASSERT_TRUE(Eventually([&] {
+    std::lock_guard<std::mutex> lock(mutex);
+    return replies.size() == 64;
+  }));
   peer_.ExpectSilence();
   // The last first, from four threads.
   std::vector<std::thread> threads;
