@@ -340,3 +340,9 @@ WRAP(void, Unref, ABSL_NAME "6Status15UnrefNonInlinedEm", uintptr_t rep) {
   RealUnref(rep);
   UnlockUnseen();
 }
+
+// The graph in which Abseil looks for deadlocks is its own, behind a spinlock
+// that is not seen; only its memmove is, which the C library has.
+extern "C" const char* __tsan_default_suppressions() {
+  return "race:synchronization_internal::GraphCycles\n";
+}
