@@ -48,6 +48,7 @@ class PollTransport : public Transport {
                                    proto::Bytes message);
 
   SlotPool* pool() { return pool_; }
+  const std::shared_ptr<const Device>& device() const { return device_; }
 
  private:
   void SendFinished();

@@ -52,7 +52,7 @@ PollTransport::Plan Reserve::NextWait(Dispatcher&, const std::atomic<bool>&) {
 Dispatcher::Outcome Reserve::Hand(Dispatcher& dispatcher, Slot* slot,
                                   proto::Bytes message) {
   slot->parked = true;
-  slot->origin = device_;
+  slot->origin = device();
   return dispatcher.Dispatch(slot, message, overflow_.get());
 }
 

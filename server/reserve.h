@@ -32,8 +32,7 @@ class Reserve : public PollTransport {
   // Hands what it reads to `overflow`.
   Reserve(std::shared_ptr<const Device> device, SlotPool* pool,
           Attendance* attendance, std::shared_ptr<Offload> overflow)
-      : PollTransport(device, pool, {}, absl::ZeroDuration()),
-        device_(std::move(device)),
+      : PollTransport(std::move(device), pool, {}, absl::ZeroDuration()),
         attendance_(attendance),
         overflow_(std::move(overflow)) {}
 
@@ -45,7 +44,6 @@ class Reserve : public PollTransport {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::shared_ptr<const Device> device_;
   Attendance* attendance_;
   const std::shared_ptr<Offload> overflow_;
   Clock::time_point look_at_{};

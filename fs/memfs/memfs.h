@@ -161,6 +161,8 @@ class Memfs : public FileSystem {
   std::shared_ptr<memfs::OpenFile> OpenDirectory(uint64_t fh,
                                                  NodeId node) const;
   uint64_t AddOpenFile(std::shared_ptr<memfs::Node> node, uint32_t flags);
+  // Takes a handle back. False: there is none with this number.
+  bool CloseFile(uint64_t fh);
   void ContentChanged(memfs::Node& node, bool kill_ids);
   void SetOpenFlags(OpenFlags* flags) const;
   int64_t CopyRange(const abi::fuse_copy_file_range_in& in, NodeId node);

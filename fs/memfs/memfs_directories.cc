@@ -48,15 +48,7 @@ void Memfs::Releasedir(const ReleasedirRequest& request, EmptyReply reply) {
   if (OpenDirectory(request->fh, request.node()) == nullptr) {
     return std::move(reply).Error(EBADF);
   }
-  std::shared_ptr<OpenFile> file = files_->table.Remove(request->fh);
-  if (file == nullptr) return std::move(reply).Error(EBADF);
-  file->node->opens.fetch_sub(1, std::memory_order_relaxed);
-  locks_->ReleaseHandle(file->node->id, request->fh);
-  {
-    absl::MutexLock lock(&tree_->mutex);
-    file->node->pollers.erase(request->fh);
-  }
-  file.reset();
+  if (!CloseFile(request->fh)) return std::move(reply).Error(EBADF);
   std::move(reply).Ok();
 }
 

@@ -101,17 +101,19 @@ void Memfs::Release(const ReleaseRequest& request, EmptyReply reply) {
   if (File(request->fh, request.node()) == nullptr) {
     return std::move(reply).Error(EBADF);
   }
-  std::shared_ptr<OpenFile> file = files_->table.Remove(request->fh);
-  if (file == nullptr) return std::move(reply).Error(EBADF);
-  file->node->opens.fetch_sub(1, std::memory_order_relaxed);
-  locks_->ReleaseHandle(file->node->id, request->fh);
-  {
-    absl::MutexLock lock(&tree_->mutex);
-    file->node->pollers.erase(request->fh);
-  }
   // Whoever waits for the file system to be empty again may do so from now on.
-  file.reset();
+  if (!CloseFile(request->fh)) return std::move(reply).Error(EBADF);
   std::move(reply).Ok();
+}
+
+bool Memfs::CloseFile(uint64_t fh) {
+  std::shared_ptr<OpenFile> file = files_->table.Remove(fh);
+  if (file == nullptr) return false;
+  file->node->opens.fetch_sub(1, std::memory_order_relaxed);
+  locks_->ReleaseHandle(file->node->id, fh);
+  absl::MutexLock lock(&tree_->mutex);
+  file->node->pollers.erase(fh);
+  return true;
 }
 
 void Memfs::Flush(const FlushRequest& request, EmptyReply reply) {

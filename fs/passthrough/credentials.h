@@ -43,8 +43,7 @@ bool ClearsSuid(const Request<Op>& request) {
 }
 
 // Without CAP_FSETID while this lives: writes and truncations clear set-user-id
-// and set-group-id bits and capabilities, as they do for ordinary users, and
-// so do writes through a backing file that is registered meanwhile.
+// and set-group-id bits and capabilities, as they do for ordinary users.
 class ScopedNoFsetid {
  public:
   // Does nothing unless `wanted`.

@@ -137,7 +137,7 @@ void Passthrough::ProbeBacking(Connection& connection) {
   UniqueFd file(
       openat(root.fd.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!file) return;
-  absl::StatusOr<BackingFile> backing = OpenBacking(connection, file.get());
+  absl::StatusOr<BackingFile> backing = connection.OpenBacking(file.get());
   if (!backing.ok()) SayOnce(connection, backing.status());
 }
 

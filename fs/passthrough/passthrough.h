@@ -143,8 +143,6 @@ class Passthrough : public FileSystem {
   int FsyncFd(int fd, uint32_t flags);
   bool IsMisrouted(OpenFile& file, Connection& connection,
                    std::string_view what);
-  static absl::StatusOr<BackingFile> OpenBacking(Connection& connection,
-                                                 int fd);
   void ProbeBacking(Connection& connection);
   void SayOnce(Connection& connection, const absl::Status& why_not);
   void SetTimeout(abi::fuse_entry_out* entry) const;

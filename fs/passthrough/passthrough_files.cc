@@ -45,19 +45,13 @@ void Passthrough::SayOnce(Connection& connection, const absl::Status& why_not) {
                               why_not.message()));
 }
 
-absl::StatusOr<BackingFile> Passthrough::OpenBacking(Connection& connection,
-                                                     int fd) {
-  return connection.OpenBacking(fd);
-}
-
 uint64_t Passthrough::AddOpenFile(Connection& connection, const Inode& inode,
                                   UniqueFd fd, uint32_t flags,
                                   OpenFlags* reply) {
   auto file = std::make_shared<OpenFile>();
   file->inode = inodes_->Share(inode);
   if (options_.passthrough) {
-    file->use = file->inode->backing.Join(
-        [&] { return OpenBacking(connection, inode.fd.get()); });
+    file->use = file->inode->backing.Join(connection, inode.fd.get());
     if (!file->use.passthrough()) SayOnce(connection, file->use.why_not());
   }
   if ((flags & O_ACCMODE) != O_RDONLY) {
