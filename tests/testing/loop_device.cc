@@ -5,19 +5,21 @@
 #include <linux/loop.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "tests/testing/files.h"
 
 namespace barefuse::testing {
 
-LoopDevice::LoopDevice(const std::string& file) {
+LoopDevice::LoopDevice(const std::string& file, uint64_t size) {
   constexpr char kControl[] = "/dev/loop-control";
   UniqueFd control(open(kControl, O_RDWR | O_CLOEXEC));
   if (!control) {
     why_not_ = std::string(kControl) + ": " + strerror(errno);
     return;
   }
-  WriteFile(file, std::string(1 << 20, '\0'));
+  WriteFile(file, "");
+  Check(truncate(file.c_str(), static_cast<off_t>(size)) == 0, file);
   UniqueFd backing(open(file.c_str(), O_RDWR | O_CLOEXEC));
   Check(static_cast<bool>(backing), file);
   // Somebody else may take the free one before us.

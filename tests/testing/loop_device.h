@@ -2,17 +2,19 @@
 #ifndef BAREFUSE_TESTS_TESTING_LOOP_DEVICE_H_
 #define BAREFUSE_TESTS_TESTING_LOOP_DEVICE_H_
 
+#include <cstdint>
 #include <string>
 
 #include "server/unique_fd.h"
 
 namespace barefuse::testing {
 
-// A loop device over a file of a mebibyte, undone when this goes. Needs root.
+// A loop device over a file, undone when this goes. Needs root.
 class LoopDevice {
  public:
-  // Over a new file at `file`.
-  explicit LoopDevice(const std::string& file);
+  // Over a new file at `file` of `size` bytes, which takes no room until it is
+  // written to.
+  explicit LoopDevice(const std::string& file, uint64_t size = 1 << 20);
   ~LoopDevice();
   LoopDevice(const LoopDevice&) = delete;
   LoopDevice& operator=(const LoopDevice&) = delete;
