@@ -38,8 +38,8 @@ absl::StatusOr<std::vector<MountedAt>> Mounts() {
     // 36 35 98:0 /root /mountpoint options ... - type source options
     std::istringstream columns(line);
     MountedAt found;
-    std::string id, parent, root, mountpoint, column;
-    columns >> id >> parent >> found.device >> root >> mountpoint;
+    std::string parent, root, mountpoint, column;
+    columns >> found.id >> parent >> found.device >> root >> mountpoint;
     while (columns >> column && column != "-") {
     }
     columns >> found.type;

@@ -2,6 +2,7 @@
 #ifndef BAREFUSE_SERVER_MOUNT_TABLE_H_
 #define BAREFUSE_SERVER_MOUNT_TABLE_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace barefuse {
 
 // A line of it.
 struct MountedAt {
+  uint64_t id = 0;     // free for another once it is unmounted
   std::string device;  // "0:52"
   std::string root;    // what of the filesystem is mounted: "/", "/directory"
   std::string mountpoint;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -29,6 +30,13 @@ class FileHandle {
   // of, or an empty one and errno; ESTALE: the inode is gone. Takes
   // CAP_DAC_READ_SEARCH. Not for pinned ones.
   UniqueFd Open(int mount) const;
+
+  // The handle in 63 bits, as of the filesystem that `root` is a handle of;
+  // where it fits: the inode number is below 2^31, and the rest is the
+  // generation, or the same as in `root`.
+  std::optional<uint64_t> Packed(const FileHandle& root) const;
+  // The handle that Packed made this of; for other numbers, some handle.
+  static FileHandle Unpacked(uint64_t packed, const FileHandle& root);
 
   std::string_view bytes() const {
     return {reinterpret_cast<const char*>(bytes_), size_};

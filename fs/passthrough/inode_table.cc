@@ -23,17 +23,46 @@ void Shrink(Table* table) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<InodeTable>> InodeTable::Create(
-    UniqueFd root, size_t descriptors) {
+    UniqueFd root, size_t descriptors, bool whole) {
   std::unique_ptr<InodeTable> table(new InodeTable(descriptors));
+  Inode& inode = table->root_;
+  inode.node = abi::FUSE_ROOT_ID;
+  inode.fd = PathFd(std::move(root));
   struct statx info;
-  if (int error = StatFd(root.get(), &info)) {
+  if (int error = table->Identify(inode.fd, &info, &inode.mount,
+                                  &table->root_handle_)) {
     return ErrnoStatus(error, "cannot stat the source");
   }
-  table->root_.node = abi::FUSE_ROOT_ID;
-  table->root_.type = info.stx_mode & S_IFMT;
-  table->root_.mount = table->mounts_.Of(root.get(), info);
-  table->root_.fd = PathFd(std::move(root));
+  inode.type = info.stx_mode & S_IFMT;
+  table->exports_ =
+      whole && table->root_handle_.Packed(table->root_handle_).has_value();
   return table;
+}
+
+NodeId InodeTable::PackedId(const Key& key) const {
+  if (!exports_ || key.mount != root_.mount->index) return 0;
+  const std::optional<uint64_t> packed = key.handle.Packed(root_handle_);
+  return packed.has_value() ? kPacked | *packed : 0;
+}
+
+UniqueFd InodeTable::OpenHandle(const FileHandle& handle,
+                                const SourceMount& mount) {
+  return OpenWithRoom([&] { return handle.Open(mount.directory.get()); });
+}
+
+int InodeTable::Restore(NodeId node, Inode* inode) {
+  const int error = Open(node, inode);
+  if (error != ESTALE || !exports_ || (node & kPacked) == 0) return error;
+  UniqueFd fd = OpenHandle(FileHandle::Unpacked(node & ~kPacked, root_handle_),
+                           *root_.mount);
+  if (!fd) return errno;
+  struct statx info;
+  if (int wrong = StatFd(fd.get(), &info)) return wrong;
+  inode->node = node;
+  inode->type = info.stx_mode & S_IFMT;
+  inode->mount = root_.mount;
+  inode->fd = PathFd(std::move(fd));
+  return 0;
 }
 
 size_t InodeTable::HashOf(const Key& key) {
@@ -77,8 +106,7 @@ int InodeTable::Open(NodeId node, Inode* inode) {
   }
   inode->fd = cache_.Find(node);
   if (inode->fd) return 0;
-  UniqueFd fd =
-      OpenWithRoom([&] { return handle.Open(inode->mount->directory.get()); });
+  UniqueFd fd = OpenHandle(handle, *inode->mount);
   if (!fd) return errno;
   inode->fd = PathFd(std::move(fd));
   cache_.Add(node, inode->fd);
@@ -92,10 +120,24 @@ int InodeTable::Lookup(UniqueFd fd, Inode* inode, struct statx* info) {
     return error;
   }
   inode->type = info->stx_mode & S_IFMT;
+  if (inode->mount == root_.mount && handle == root_handle_) {
+    *inode = root_;
+    return 0;
+  }
   const Key key{handle, inode->mount->index};
-  const size_t number = ShardNumber(key);
-  Shard& shard = shards_[number];
-  {
+  const Known unknown{.lookups = 1,
+                      .handle = handle,
+                      .mount = key.mount,
+                      .type = static_cast<uint16_t>(inode->type)};
+  if (NodeId packed = PackedId(key); packed != 0) {
+    inode->node = packed;
+    Shard& shard = ShardOf(packed);
+    absl::MutexLock lock(&shard.mutex);
+    const auto [it, is_new] = shard.nodes.try_emplace(packed, unknown);
+    if (!is_new) ++it->second.lookups;
+  } else {
+    const size_t number = ShardNumber(key);
+    Shard& shard = shards_[number];
     absl::MutexLock lock(&shard.mutex);
     if (auto it = shard.by_key.find(key); it != shard.by_key.end()) {
       inode->node = *it;
@@ -104,11 +146,7 @@ int InodeTable::Lookup(UniqueFd fd, Inode* inode, struct statx* info) {
       if (known.handle.pinned()) inode->fd = shard.pins.at(*it);
     } else {
       inode->node = shard.next++ * kShards + number;
-      shard.nodes[inode->node] =
-          Known{.lookups = 1,
-                .handle = handle,
-                .mount = inode->mount->index,
-                .type = static_cast<uint16_t>(inode->type)};
+      shard.nodes[inode->node] = unknown;
       shard.by_key.insert(inode->node);
       if (handle.pinned()) shard.pins[inode->node] = inode->fd;
     }
@@ -122,6 +160,11 @@ NodeId InodeTable::Peek(const PathFd& fd, struct statx* info) {
   FileHandle handle;
   if (Identify(fd, info, &mount, &handle) != 0) return 0;
   const Key key{handle, mount->index};
+  if (NodeId packed = PackedId(key); packed != 0) {
+    Shard& shard = ShardOf(packed);
+    absl::ReaderMutexLock lock(&shard.mutex);
+    return shard.nodes.contains(packed) ? packed : 0;
+  }
   Shard& shard = shards_[ShardNumber(key)];
   absl::ReaderMutexLock lock(&shard.mutex);
   auto it = shard.by_key.find(key);
@@ -138,7 +181,7 @@ void InodeTable::Forget(NodeId node, uint64_t lookups) {
     Known& known = it->second;
     known.lookups -= std::min(known.lookups, lookups);
     if (known.lookups != 0) return;
-    shard.by_key.erase(node);
+    if ((node & kPacked) == 0) shard.by_key.erase(node);
     shard.nodes.erase(it);
     if (auto found = shard.pins.find(node); found != shard.pins.end()) {
       pin = std::move(found->second);

@@ -45,8 +45,9 @@ struct OpenInode {
 };
 
 // Finds inodes by node id and by what they are in the source. Hard links share
-// an inode; an inode number that the source uses again is another inode. Node
-// ids are never used again, so the generation is always 0.
+// an inode; an inode number that the source uses again is another inode, with
+// another node id. The generation is always 0: node ids count up, or are made
+// of what tells inodes apart for ever.
 //
 // An inode that is known takes no descriptor where the source has file handles:
 // it is opened when it is needed, and stays open for a while. Any thread.
@@ -54,8 +55,18 @@ class InodeTable {
  public:
   // `root` is an O_PATH descriptor of a directory; it becomes FUSE_ROOT_ID and
   // is never forgotten. Up to `descriptors` stay open beyond what is needed.
+  // `whole`: all of the filesystem that it is of may be reached from it.
   static absl::StatusOr<std::unique_ptr<InodeTable>> Create(UniqueFd root,
-                                                            size_t descriptors);
+                                                            size_t descriptors,
+                                                            bool whole);
+
+  // Whether node ids are made of the source's handles, where those fit, so that
+  // one that was forgotten still names its inode (Restore). Only where the
+  // source is a whole filesystem: whoever makes up a node id may reach it all.
+  bool exports() const { return exports_; }
+  // An inode that is known, or was. Gives 0 or an errno; ESTALE: it never was,
+  // or is gone. Takes no lookup.
+  int Restore(NodeId node, Inode* inode);
 
   // The inode of a node id. Gives 0 or an errno: ESTALE for one that was never
   // given out, has been forgotten, or is gone in the source.
@@ -154,6 +165,9 @@ class InodeTable {
   };
   static constexpr size_t kShards = 64;
 
+  // Node ids that a handle is packed in.
+  static constexpr NodeId kPacked = NodeId{1} << 63;
+
   explicit InodeTable(size_t descriptors) : cache_(descriptors) {}
   static size_t HashOf(const Key& key);
   static size_t ShardNumber(const Key& key);
@@ -161,7 +175,12 @@ class InodeTable {
   int Identify(const PathFd& fd, struct statx* info, const SourceMount** mount,
                FileHandle* handle);
   void Unshare(OpenInode* inode);
+  // The node id that a handle is packed in; 0 where it does not fit.
+  NodeId PackedId(const Key& key) const;
+  UniqueFd OpenHandle(const FileHandle& handle, const SourceMount& mount);
 
+  bool exports_ = false;
+  FileHandle root_handle_;
   SourceMounts mounts_;
   Inode root_;
   DescriptorCache cache_;

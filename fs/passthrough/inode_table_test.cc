@@ -19,7 +19,7 @@ class InodeTableTest : public ::testing::Test {
     const char* place = getenv("TEST_TMPDIR");
     path_ = std::string(place == nullptr ? "/tmp" : place) + "/XXXXXX";
     EXPECT_NE(mkdtemp(path_.data()), nullptr);
-    auto table = InodeTable::Create(OpenPath(path_), 8);
+    auto table = InodeTable::Create(OpenPath(path_), 8, false);
     EXPECT_TRUE(table.ok()) << table.status();
     table_ = *std::move(table);
   }

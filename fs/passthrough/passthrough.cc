@@ -77,6 +77,7 @@ absl::StatusOr<std::shared_ptr<Passthrough>> Passthrough::Create(
         "writeback keeps what is written in the kernel's cache, which "
         "direct-io and cache=never do without: choose one");
   }
+  const bool whole = IsWholeFilesystem(source.get());
   if (options.own_tree) {
     source = CopyTree(source.get());
     if (!source) {
@@ -89,7 +90,7 @@ absl::StatusOr<std::shared_ptr<Passthrough>> Passthrough::Create(
   absl::StatusOr<std::unique_ptr<ProcFds>> proc_fds = ProcFds::Open();
   if (!proc_fds.ok()) return proc_fds.status();
   absl::StatusOr<std::unique_ptr<InodeTable>> inodes =
-      InodeTable::Create(std::move(source), CachedDescriptors());
+      InodeTable::Create(std::move(source), CachedDescriptors(), whole);
   if (!inodes.ok()) return inodes.status();
   return std::shared_ptr<Passthrough>(new Passthrough(
       std::move(options), *std::move(inodes), *std::move(proc_fds)));
@@ -118,6 +119,7 @@ uint64_t Passthrough::WantedCapabilities() const {
          abi::FUSE_DONT_MASK | abi::FUSE_SETXATTR_EXT |
          abi::FUSE_CREATE_SUPP_GROUP | abi::FUSE_HAS_IOCTL_DIR |
          (options_.passthrough ? abi::FUSE_PASSTHROUGH : 0) |
+         (inodes_->exports() ? abi::FUSE_EXPORT_SUPPORT : 0) |
          (options_.writeback ? abi::FUSE_WRITEBACK_CACHE : 0) |
          (options_.cache == CacheMode::kAlways ? abi::FUSE_CACHE_SYMLINKS : 0);
 }
@@ -233,7 +235,34 @@ int Passthrough::LookupName(const Inode& parent, std::string_view name,
   return 0;
 }
 
+// "." and "..", with which the kernel finds what a handle is of that it gave
+// out (name_to_handle_at(2), NFS) and has forgotten.
+int Passthrough::LookupDots(NodeId node, std::string_view name,
+                            abi::fuse_entry_out* entry) {
+  if (!terms_.Has(abi::FUSE_EXPORT_SUPPORT)) return EINVAL;
+  Inode inode;
+  if (int error = inodes_->Restore(node, &inode)) return error;
+  const bool up = name == ".." && node != abi::FUSE_ROOT_ID;
+  if (up && !S_ISDIR(inode.type)) return ENOTDIR;
+  UniqueFd fd = inodes_->OpenWithRoom([&] {
+    return up ? UniqueFd(openat(inode.fd.get(), "..",
+                                O_PATH | O_NOFOLLOW | O_CLOEXEC))
+              : UniqueFd(fcntl(inode.fd.get(), F_DUPFD_CLOEXEC, 0));
+  });
+  if (!fd) return errno;
+  struct statx info;
+  if (int error = LookupFd(std::move(fd), &inode, &info)) return error;
+  FillEntry(inode, info, entry);
+  return 0;
+}
+
 void Passthrough::Lookup(const LookupRequest& request, EntryReply reply) {
+  if (request->name == "." || request->name == "..") {
+    abi::fuse_entry_out entry;
+    int error = LookupDots(request.node(), request->name, &entry);
+    if (error != 0) return std::move(reply).Error(error);
+    return std::move(reply).Ok(entry);
+  }
   Inode parent;
   if (int error = OpenParent(request.node(), request->name, &parent)) {
     return std::move(reply).Error(error);

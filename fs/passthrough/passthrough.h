@@ -147,6 +147,8 @@ class Passthrough : public FileSystem {
   int OpenInode(const Inode& inode, uint32_t flags,
                 const std::optional<Ids>& ids, UniqueFd* fd) const;
   int FileFlags(uint32_t flags) const;
+  int LookupDots(NodeId node, std::string_view name,
+                 abi::fuse_entry_out* entry);
   int LookupName(const Inode& parent, std::string_view name,
                  abi::fuse_entry_out* entry);
   int LookupFd(UniqueFd fd, Inode* inode, struct statx* info);

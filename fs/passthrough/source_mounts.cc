@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <vector>
 
 #include "fs/passthrough/file_handle.h"
+#include "server/mount_table.h"
 
 namespace barefuse {
 namespace {
@@ -64,6 +66,25 @@ int StatFd(int fd, struct statx* info) {
 
 uint64_t DeviceOf(const struct statx& info) {
   return makedev(info.stx_dev_major, info.stx_dev_minor);
+}
+
+bool IsWholeFilesystem(int fd) {
+  struct statx info;
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_MNT_ID, &info) != 0 ||
+      (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) {
+    return false;
+  }
+  statfs_t type;
+  constexpr uint64_t kSubvolumeRoot = 256;  // BTRFS_FIRST_FREE_OBJECTID
+  if (fstatfs(fd, &type) == 0 && type.f_type == BTRFS_SUPER_MAGIC) {
+    return info.stx_ino == kSubvolumeRoot;
+  }
+  absl::StatusOr<std::vector<MountedAt>> mounts = Mounts();
+  if (!mounts.ok()) return false;
+  for (const MountedAt& mount : *mounts) {
+    if (mount.id == info.stx_mnt_id) return mount.root == "/";
+  }
+  return false;
 }
 
 const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {

@@ -21,6 +21,10 @@ int StatFd(int fd, struct statx* info);
 // st_dev.
 uint64_t DeviceOf(const struct statx& info);
 
+// Whether the directory `fd` is the root of its filesystem, or of its
+// subvolume, so that nothing is in it that cannot be reached from there.
+bool IsWholeFilesystem(int fd);
+
 // One mount of a filesystem: the source's own, or one below it.
 struct SourceMount {
   uint16_t index = 0;  // 0 is the source's own
