@@ -23,6 +23,7 @@
 namespace barefuse {
 
 class BackingFile;
+class Offload;
 class SlotPool;
 struct Slot;
 
@@ -92,6 +93,14 @@ class Connection {
   // free.
   Slot* Park(absl::FunctionRef<void(Slot*)> fill);
 
+  // The threads for handlers that may wait, if there are any.
+  void SetOffload(const std::shared_ptr<Offload>& offload) {
+    absl::MutexLock lock(&mutex_);
+    offload_ = offload;
+  }
+  // Hands a request to one of them. False where there is none.
+  bool CallAgain(Slot* slot);
+
   // Replies that a handler let go without an answer.
   void CountDroppedReply() {
     dropped_replies_.fetch_add(1, std::memory_order_relaxed);
@@ -123,6 +132,7 @@ class Connection {
   absl::Mutex mutex_;
   std::shared_ptr<const Device> device_ ABSL_GUARDED_BY(mutex_);
   SlotPool* parking_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::weak_ptr<Offload> offload_ ABSL_GUARDED_BY(mutex_);
   Interrupts interrupts_;
   const std::shared_ptr<Notifier> notifier_;
   std::atomic<uint64_t> dropped_replies_{0};

@@ -126,6 +126,7 @@ Dispatcher::Outcome Dispatcher::Dispatch(Slot* slot, proto::Bytes bytes,
   SlotPool& pool = *slot->pool;
   Connection& connection = pool.connection();
   slot->message_size = bytes.size();
+  slot->may_block = false;
   proto::DecodeError error =
       proto::DecodeRequest(bytes, connection.dialect(), &slot->request);
   if (!error.ok()) return Reject(slot, error);

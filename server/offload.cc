@@ -36,6 +36,7 @@ bool Offload::StartThread() {
 void Offload::Run(OwnThread& self) {
   while (Slot* slot = Next(self)) {
     self.serving.store(slot->request.header.opcode, std::memory_order_relaxed);
+    slot->may_block = true;
     serve_(slot);
   }
 }
@@ -56,6 +57,15 @@ Slot* Offload::Next(OwnThread& self) {
   if (first_ == nullptr) last_ = nullptr;
   --waiting_;
   return slot;
+}
+
+bool Connection::CallAgain(Slot* slot) {
+  std::shared_ptr<Offload> offload;
+  {
+    absl::MutexLock lock(&mutex_);
+    offload = offload_.lock();
+  }
+  return offload != nullptr && offload->Take(slot);
 }
 
 void Offload::Stop() {

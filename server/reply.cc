@@ -44,6 +44,15 @@ bool ReplyBase::Detach() {
   return true;
 }
 
+bool ReplyBase::CallAgain() {
+  if (slot_->may_block) return false;
+  // Once it is handed over it may be served, and be gone, before this returns.
+  Slot* slot = std::exchange(slot_, nullptr);
+  if (slot->pool->connection().CallAgain(slot)) return true;
+  slot_ = slot;
+  return false;
+}
+
 void ReplyBase::Drop() {
   // Nobody is left to answer, or to be told, where the session has ended.
   if (slot_->state.load(std::memory_order_acquire) != Slot::State::kOrphaned) {

@@ -57,6 +57,13 @@ class ReplyBase {
     slot_->interrupt.OnInterrupt(std::move(callback));
   }
 
+  // For a handler that finds out that it has to wait, and is on a worker: the
+  // handler is called again with the same request, on a thread of the session's
+  // pool (Request::may_block). True: the request is that call's now, and this
+  // one must touch neither it nor the reply. False: there is no such thread, or
+  // this is one; nothing has changed.
+  bool CallAgain();
+
  protected:
   explicit ReplyBase(Slot& slot) : slot_(&slot) {}
 

@@ -53,6 +53,10 @@ class Request {
   // Whether the caller was interrupted by a signal; see ReplyBase.
   bool interrupted() const { return slot_->interrupt.interrupted(); }
 
+  // Whether this thread is for handlers that may wait for something; see
+  // ReplyBase::CallAgain.
+  bool may_block() const { return slot_->may_block; }
+
   Connection& connection() const { return slot_->pool->connection(); }
 
  private:

@@ -57,6 +57,7 @@ struct Slot {
   size_t message_size = 0;  // of what is in request_buffer
   proto::Request request;
   InterruptFlag interrupt;
+  bool may_block = false;  // it is on a thread for handlers that may wait
   // In a parking pool: the device that read the request, where its reply goes.
   // Weak: a reply that is still out must not keep a connection alive.
   bool parked = false;

@@ -59,7 +59,9 @@ WorkerGroup::WorkerGroup(std::shared_ptr<FileSystem> file_system,
       attendance_(options.workers, [this] {
         absl::MutexLock lock(&mutex_);
         if (SlotPool* pool = workers_.back()->pool) pool->Wake();
-      }) {}
+      }) {
+  connection_->SetOffload(offload_);
+}
 
 std::unique_ptr<WorkerGroup::Worker> WorkerGroup::MakeWorker(
     std::shared_ptr<const Device> device, SlotPool* pool,

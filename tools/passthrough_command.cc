@@ -156,6 +156,7 @@ int RunPassthrough(const PassthroughCommand& command) {
     if (sandboxed) {
       options.source = kSandboxSource;
       options.own_tree = false;
+      options.callers_in_proc = false;
     }
     RaiseFileLimit();
     umask(0);  // modes arrive with the caller's umask applied

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mount.h>
@@ -13,6 +14,7 @@
 #include <initializer_list>
 
 #include "absl/strings/str_cat.h"
+#include "kernel_abi/fuse.h"
 #include "server/errno_status.h"
 
 // The leak checker stops the program's threads with ptrace(2) at its end.
@@ -133,7 +135,6 @@ constexpr int kAllowed[] = {
     SCMP_SYS(ftruncate),
     SCMP_SYS(getdents64),
     SCMP_SYS(getxattr),
-    SCMP_SYS(ioctl),
     SCMP_SYS(linkat),
     SCMP_SYS(listxattr),
     SCMP_SYS(lseek),
@@ -242,6 +243,17 @@ constexpr int kAllowed[] = {
 #endif
 };
 
+// Those of a session and of chattr(1).
+constexpr uint32_t kIoctls[] = {
+    abi::FUSE_DEV_IOC_CLONE,
+    abi::FUSE_DEV_IOC_BACKING_OPEN,
+    abi::FUSE_DEV_IOC_BACKING_CLOSE,
+    FS_IOC_GETFLAGS,
+    FS_IOC_SETFLAGS,
+    FS_IOC_FSGETXATTR,
+    FS_IOC_FSSETXATTR,
+};
+
 constexpr unsigned kCapabilities[] = {
     CAP_CHOWN,      CAP_DAC_OVERRIDE,    CAP_DAC_READ_SEARCH, CAP_FOWNER,
     CAP_FSETID,     CAP_LINUX_IMMUTABLE, CAP_MKNOD,           CAP_SETFCAP,
@@ -317,6 +329,12 @@ absl::Status FilterSystemCalls() {
     if (error != 0) break;
     if (number >= 0)
       error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+  }
+  for (uint32_t command : kIoctls) {
+    if (error != 0) break;
+    error = seccomp_rule_add(
+        filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+        SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, scmp_datum_t{command}));
   }
   // By a tree rather than a list: it is asked for every call.
   if (error == 0) seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);

@@ -87,7 +87,8 @@ absl::StatusOr<std::shared_ptr<Passthrough>> Passthrough::Create(
                               "Linux 5.12"));
     }
   }
-  absl::StatusOr<std::unique_ptr<ProcFds>> proc_fds = ProcFds::Open();
+  absl::StatusOr<std::unique_ptr<ProcFds>> proc_fds =
+      ProcFds::Open(options.callers_in_proc);
   if (!proc_fds.ok()) return proc_fds.status();
   absl::StatusOr<std::unique_ptr<InodeTable>> inodes =
       InodeTable::Create(std::move(source), CachedDescriptors(), whole);
@@ -120,8 +121,7 @@ uint64_t Passthrough::WantedCapabilities() const {
          abi::FUSE_CREATE_SUPP_GROUP | abi::FUSE_HAS_IOCTL_DIR |
          (options_.passthrough ? abi::FUSE_PASSTHROUGH : 0) |
          (inodes_->exports() ? abi::FUSE_EXPORT_SUPPORT : 0) |
-         (options_.writeback ? abi::FUSE_WRITEBACK_CACHE : 0) |
-         (options_.cache == CacheMode::kAlways ? abi::FUSE_CACHE_SYMLINKS : 0);
+         (options_.writeback ? abi::FUSE_WRITEBACK_CACHE : 0);
 }
 
 // What waits for the disk as a rule, and not as an exception.

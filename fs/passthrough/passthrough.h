@@ -44,6 +44,9 @@ struct PassthroughOptions {
   // Reads and writes go past the kernel's page cache and come here, also those
   // of passed-through files; mappings of those are still passed through.
   bool direct_io = false;
+  // /proc is of the process namespace of whoever mounted, so that it tells the
+  // supplementary groups of callers.
+  bool callers_in_proc = true;
   CacheMode cache = CacheMode::kAuto;
   // How long the kernel may trust names, and attributes. Changes made in the
   // source, not through the mount, show within this time. By default as `cache`
@@ -143,9 +146,10 @@ class Passthrough : public FileSystem {
 
   // The helpers give 0 or an errno.
   int OpenParent(NodeId node, std::string_view name, Inode* parent);
-  // For a caller, whose O_* flags `flags` are.
+  // For a caller, whose O_* flags `flags` are. EWOULDBLOCK: it takes time, and
+  // `wait` is not set.
   int OpenInode(const Inode& inode, uint32_t flags,
-                const std::optional<Ids>& ids, UniqueFd* fd) const;
+                const std::optional<Ids>& ids, bool wait, UniqueFd* fd) const;
   int FileFlags(uint32_t flags) const;
   int LookupDots(NodeId node, std::string_view name,
                  abi::fuse_entry_out* entry);
@@ -159,12 +163,11 @@ class Passthrough : public FileSystem {
   int Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
                  abi::fuse_attr_out* out);
   int KillPrivileges(const SetattrRequest& request, const Inode& inode);
-  bool MayKillPriv(const std::optional<Ids>& ids, const Inode& inode);
   int ChangeNothing(const SetattrRequest& request, const Inode& inode);
   int Truncate(const SetattrRequest& request, const Inode& inode,
-               const OpenFile* file);
+               const OpenFile* file, bool wait);
   int ChangeAttributes(const SetattrRequest& request, const Inode& inode,
-                       const OpenFile* file);
+                       const OpenFile* file, bool wait);
   uint64_t AddOpenFile(Connection& connection, const Inode& inode, UniqueFd fd,
                        uint32_t flags, OpenFlags* reply);
   void FinishCreation(Connection& connection, UniqueFd fd, uint32_t flags,

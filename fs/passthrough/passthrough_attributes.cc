@@ -95,7 +95,8 @@ int Passthrough::KillPrivileges(const SetattrRequest& request,
     mode &= ~static_cast<mode_t>(S_ISUID);
     // Without the right to execute it is not the group's program, and its
     // members may leave it so (setattr_should_drop_sgid, Linux 6.2).
-    if ((mode & S_IXGRP) != 0 || !proc_fds_->IsInGroup(*ids, info.stx_gid)) {
+    if ((mode & S_ISGID) != 0 &&
+        ((mode & S_IXGRP) != 0 || !proc_fds_->IsInGroup(*ids, info.stx_gid))) {
       mode &= ~static_cast<mode_t>(S_ISGID);
     }
   }
@@ -119,10 +120,10 @@ int Passthrough::ChangeNothing(const SetattrRequest& request,
   if (ids.has_value() && ids->uid != 0 && S_ISREG(inode.type)) {
     struct statx info;
     if (int error = StatFd(fd, &info)) return error;
-    const bool privileged =
-        (info.stx_mode & (S_ISUID | S_ISGID)) != 0 ||
-        proc_fds_->Getxattr(fd, "security.capability", nullptr, 0) >= 0;
-    if (info.stx_uid != ids->uid && privileged) return EPERM;
+    if (info.stx_uid != ids->uid &&
+        (info.stx_mode & (S_ISUID | S_ISGID)) != 0) {
+      return EPERM;
+    }
   }
   ScopedKillPriv kill(*proc_fds_, ids, fd);
   constexpr auto kSame = static_cast<uid_t>(-1);
@@ -130,7 +131,7 @@ int Passthrough::ChangeNothing(const SetattrRequest& request,
 }
 
 int Passthrough::Truncate(const SetattrRequest& request, const Inode& inode,
-                          const OpenFile* file) {
+                          const OpenFile* file, bool wait) {
   // Also where the kernel does not say FATTR_KILL_SUIDGID, which is for who has
   // no CAP_FSETID: not before 7.33.
   ScopedKillPriv kill(*proc_fds_, request.ids(), inode.fd.get());
@@ -139,7 +140,9 @@ int Passthrough::Truncate(const SetattrRequest& request, const Inode& inode,
     return ftruncate(file->fd.get(), size) == 0 ? 0 : errno;
   }
   UniqueFd fd;
-  if (int error = OpenInode(inode, O_WRONLY, request.ids(), &fd)) return error;
+  if (int error = OpenInode(inode, O_WRONLY, request.ids(), wait, &fd)) {
+    return error;
+  }
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return errno;
   // Unlike ftruncate(2), truncate(2) to the size that there is moves no times.
@@ -150,7 +153,8 @@ int Passthrough::Truncate(const SetattrRequest& request, const Inode& inode,
 }
 
 int Passthrough::ChangeAttributes(const SetattrRequest& request,
-                                  const Inode& inode, const OpenFile* file) {
+                                  const Inode& inode, const OpenFile* file,
+                                  bool wait) {
   const uint32_t valid = request->valid;
   if ((valid & ~(abi::FATTR_FH | abi::FATTR_LOCKOWNER)) == 0) {
     return S_ISREG(inode.type) && inodes_->IsWritten(inode.node)
@@ -174,7 +178,7 @@ int Passthrough::ChangeAttributes(const SetattrRequest& request,
     }
   }
   if ((valid & abi::FATTR_SIZE) != 0) {
-    if (int error = Truncate(request, inode, file)) return error;
+    if (int error = Truncate(request, inode, file, wait)) return error;
   }
   if ((valid & (abi::FATTR_ATIME | abi::FATTR_MTIME)) != 0) {
     const timespec times[] = {
@@ -199,7 +203,11 @@ void Passthrough::Setattr(const SetattrRequest& request, AttrReply reply) {
     file = files_.Find(request->fh);
     if (file == nullptr) return std::move(reply).Error(EBADF);
   }
-  int error = ChangeAttributes(request, inode, file.get());
+  int error = ChangeAttributes(request, inode, file.get(), request.may_block());
+  if (error == EWOULDBLOCK && !request.may_block()) {
+    if (reply.CallAgain()) return;
+    error = ChangeAttributes(request, inode, file.get(), true);
+  }
   abi::fuse_attr_out out;
   if (error == 0) error = Attributes(request.node(), has_fh, request->fh, &out);
   if (error != 0) return std::move(reply).Error(error);

@@ -60,12 +60,14 @@ bool Passthrough::KeepsCache(const Inode& inode, int fd) {
 }
 
 int Passthrough::OpenInode(const Inode& inode, uint32_t flags,
-                           const std::optional<Ids>& ids, UniqueFd* fd) const {
+                           const std::optional<Ids>& ids, bool wait,
+                           UniqueFd* fd) const {
   // Devices and fifos are the kernel's business; opening one here could block
   // the server or drive the device.
   if (!S_ISREG(inode.type)) return S_ISDIR(inode.type) ? EISDIR : EINVAL;
   if (inode.mount->pseudo && !IsOwn(ids)) return EACCES;
-  const int wanted = FileFlags(flags);
+  // Somebody may hold a lease (fcntl(2)), which he has a minute to give up.
+  const int wanted = FileFlags(flags) | (wait ? 0 : O_NONBLOCK);
   *fd = inodes_->OpenWithRoom(
       [&] { return proc_fds_->Reopen(inode.fd.get(), wanted); });
   // A file that can only be appended to (chattr +a) takes no other open.
@@ -119,13 +121,17 @@ void Passthrough::Open(const OpenRequest& request, OpenReply reply) {
     return std::move(reply).Error(stale);
   }
   UniqueFd fd;
-  int error = 0;
-  {
+  auto open = [&](bool wait) {
     std::optional<ScopedKillPriv> kill;
     if ((request->flags & O_TRUNC) != 0) {
       kill.emplace(*proc_fds_, request.ids(), inode.fd.get());
     }
-    error = OpenInode(inode, request->flags, request.ids(), &fd);
+    return OpenInode(inode, request->flags, request.ids(), wait, &fd);
+  };
+  int error = open(request.may_block());
+  if (error == EWOULDBLOCK && !request.may_block()) {
+    if (reply.CallAgain()) return;
+    error = open(true);
   }
   if (error != 0) return std::move(reply).Error(error);
   const bool seen = !ChangesUnseen(inode.node);

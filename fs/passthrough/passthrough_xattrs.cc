@@ -15,8 +15,6 @@
 namespace barefuse {
 namespace {
 
-constexpr std::string_view kCapability = "security.capability";
-
 bool IsAcl(std::string_view name) {
   return name == "system.posix_acl_access" ||
          name == "system.posix_acl_default";
@@ -112,18 +110,6 @@ void Passthrough::Listxattr(const ListxattrRequest& request, XattrReply reply) {
   std::move(reply).Ok(static_cast<size_t>(size));
 }
 
-// The kernel asks for the file's capabilities to be removed whenever they are
-// to go, before it has checked whether the caller may change the file at all
-// (chown(2)). A write has been checked by the open.
-bool Passthrough::MayKillPriv(const std::optional<Ids>& ids,
-                              const Inode& inode) {
-  if (!ids.has_value() || ids->uid == 0 || inodes_->IsWritten(inode.node)) {
-    return true;
-  }
-  struct stat info;
-  return fstat(inode.fd.get(), &info) == 0 && info.st_uid == ids->uid;
-}
-
 void Passthrough::Removexattr(const RemovexattrRequest& request,
                               EmptyReply reply) {
   Inode inode;
@@ -131,9 +117,6 @@ void Passthrough::Removexattr(const RemovexattrRequest& request,
     return std::move(reply).Error(stale);
   }
   if (!IsServed(request->name)) return std::move(reply).Error(EOPNOTSUPP);
-  if (request->name == kCapability && !MayKillPriv(request.ids(), inode)) {
-    return std::move(reply).Error(EPERM);
-  }
   if (proc_fds_->Removexattr(inode.fd.get(), CName(request->name).c_str()) !=
       0) {
     return std::move(reply).Error(errno);

@@ -34,6 +34,8 @@ struct XattrArgs {
   uint32_t flags;
 };
 
+constexpr char kPath[] = "/proc/self/fd";
+
 // "17", and "/proc/self/fd/17".
 class FdName {
  public:
@@ -49,8 +51,7 @@ class FdName {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ProcFds>> ProcFds::Open() {
-  constexpr char kPath[] = "/proc/self/fd";
+absl::StatusOr<std::unique_ptr<ProcFds>> ProcFds::Open(bool shows_callers) {
   UniqueFd directory(open(kPath, O_PATH | O_DIRECTORY | O_CLOEXEC));
   struct statfs info;
   if (!directory || fstatfs(directory.get(), &info) != 0) {
@@ -59,7 +60,8 @@ absl::StatusOr<std::unique_ptr<ProcFds>> ProcFds::Open() {
   if (info.f_type != PROC_SUPER_MAGIC) {
     return absl::FailedPreconditionError("/proc is not the kernel's");
   }
-  return std::unique_ptr<ProcFds>(new ProcFds(std::move(directory)));
+  return std::unique_ptr<ProcFds>(
+      new ProcFds(std::move(directory), shows_callers));
 }
 
 UniqueFd ProcFds::Reopen(int fd, int flags) const {
@@ -76,9 +78,16 @@ int ProcFds::Link(int fd, int parent, const char* name) const {
                 AT_SYMLINK_FOLLOW);
 }
 
+bool ProcFds::IsAtPath() const {
+  struct statfs info;
+  if (statfs(kPath, &info) == 0 && info.f_type == PROC_SUPER_MAGIC) return true;
+  errno = EIO;
+  return false;
+}
+
 bool ProcFds::IsInGroup(const Ids& caller, gid_t group) const {
   if (caller.gid == group) return true;
-  if (caller.pid == 0) return false;
+  if (caller.pid == 0 || !shows_callers_) return false;
   const std::string path = absl::StrCat("../../", caller.pid, "/status");
   UniqueFd file(openat(directory_.get(), path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return false;
@@ -108,7 +117,7 @@ ssize_t ProcFds::Getxattr(int fd, const char* name, void* value,
     if (result >= 0 || errno != ENOSYS) return result;
     by_path_.store(true, std::memory_order_relaxed);
   }
-  return getxattr(of.path(), name, value, size);
+  return IsAtPath() ? getxattr(of.path(), name, value, size) : -1;
 }
 
 ssize_t ProcFds::Listxattr(int fd, char* list, size_t size) const {
@@ -119,7 +128,7 @@ ssize_t ProcFds::Listxattr(int fd, char* list, size_t size) const {
     if (result >= 0 || errno != ENOSYS) return result;
     by_path_.store(true, std::memory_order_relaxed);
   }
-  return listxattr(of.path(), list, size);
+  return IsAtPath() ? listxattr(of.path(), list, size) : -1;
 }
 
 int ProcFds::Setxattr(int fd, const char* name, const void* value, size_t size,
@@ -133,7 +142,7 @@ int ProcFds::Setxattr(int fd, const char* name, const void* value, size_t size,
     if (result >= 0 || errno != ENOSYS) return static_cast<int>(result);
     by_path_.store(true, std::memory_order_relaxed);
   }
-  return setxattr(of.path(), name, value, size, flags);
+  return IsAtPath() ? setxattr(of.path(), name, value, size, flags) : -1;
 }
 
 int ProcFds::Removexattr(int fd, const char* name) const {
@@ -144,7 +153,7 @@ int ProcFds::Removexattr(int fd, const char* name) const {
     if (result >= 0 || errno != ENOSYS) return static_cast<int>(result);
     by_path_.store(true, std::memory_order_relaxed);
   }
-  return removexattr(of.path(), name);
+  return IsAtPath() ? removexattr(of.path(), name) : -1;
 }
 
 }  // namespace barefuse

@@ -22,7 +22,8 @@ namespace barefuse {
 // they give. Any thread.
 class ProcFds {
  public:
-  static absl::StatusOr<std::unique_ptr<ProcFds>> Open();
+  // `shows_callers`: the process ids of requests are those of this /proc.
+  static absl::StatusOr<std::unique_ptr<ProcFds>> Open(bool shows_callers);
 
   // Opens what `fd` is of anew; an empty one and errno.
   UniqueFd Reopen(int fd, int flags) const;
@@ -34,8 +35,8 @@ class ProcFds {
   // and the answer is no.
   bool IsInGroup(const Ids& caller, gid_t group) const;
 
-  // Linux 6.13 takes a directory for these. Older kernels are given the path,
-  // and so see the /proc that is there.
+  // Linux 6.13 takes a directory for these. Older kernels are given the path:
+  // EIO where something else has been mounted at /proc.
   ssize_t Getxattr(int fd, const char* name, void* value, size_t size) const;
   ssize_t Listxattr(int fd, char* list, size_t size) const;
   int Setxattr(int fd, const char* name, const void* value, size_t size,
@@ -43,9 +44,13 @@ class ProcFds {
   int Removexattr(int fd, const char* name) const;
 
  private:
-  explicit ProcFds(UniqueFd directory) : directory_(std::move(directory)) {}
+  ProcFds(UniqueFd directory, bool shows_callers)
+      : directory_(std::move(directory)), shows_callers_(shows_callers) {}
+  // Whether /proc is one of the kernel's; else EIO.
+  bool IsAtPath() const;
 
   const UniqueFd directory_;
+  const bool shows_callers_;
   // Whether the kernel has shown that it is an older one.
   mutable std::atomic<bool> by_path_{false};
 };

@@ -45,9 +45,12 @@ bool IsPseudo(int fd) {
       SMACK_MAGIC,      NSFS_MAGIC,
       0x62656570,  // configfs
       0x65735543,  // fusectl
+      0x6e667364,  // nfsd
+      0x07655821,  // resctrl
+      0x67596969,  // rpc_pipefs
   };
   statfs_t info;
-  if (fstatfs(fd, &info) != 0) return false;
+  if (fstatfs(fd, &info) != 0) return true;
   return std::find(std::begin(kTypes), std::end(kTypes), info.f_type) !=
          std::end(kTypes);
 }
@@ -90,7 +93,8 @@ bool IsWholeFilesystem(int fd) {
 const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
   {
     absl::ReaderMutexLock lock(&mutex_);
-    if (auto it = by_id_.find(info.stx_mnt_id); it != by_id_.end()) {
+    if (auto it = by_id_.find({info.stx_mnt_id, DeviceOf(info)});
+        it != by_id_.end()) {
       return &mounts_[it->second];
     }
   }
@@ -98,8 +102,9 @@ const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
   UniqueFd directory = OpenDirectory(fd, info);
   const bool pseudo = IsPseudo(fd);
   absl::MutexLock lock(&mutex_);
-  auto [it, is_new] = by_id_.try_emplace(info.stx_mnt_id,
-                                         static_cast<uint16_t>(mounts_.size()));
+  auto [it, is_new] =
+      by_id_.try_emplace(std::pair(info.stx_mnt_id, DeviceOf(info)),
+                         static_cast<uint16_t>(mounts_.size()));
   if (is_new) {
     if (mounts_.size() > UINT16_MAX) {
       by_id_.erase(it);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -59,7 +60,9 @@ class SourceMounts {
   mutable absl::Mutex mutex_;
   // Never moved, so that pointers to them stay good.
   std::deque<SourceMount> mounts_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<uint64_t, uint16_t> by_id_ ABSL_GUARDED_BY(mutex_);
+  // With the device: before Linux 6.8 ids are used again.
+  absl::flat_hash_map<std::pair<uint64_t, uint64_t>, uint16_t> by_id_
+      ABSL_GUARDED_BY(mutex_);
   // The source's own has the first number, 0.
   absl::flat_hash_map<uint64_t, uint16_t> devices_ ABSL_GUARDED_BY(mutex_);
 };

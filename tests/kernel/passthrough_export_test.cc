@@ -142,10 +142,11 @@ TEST_P(PassthroughExportTest, APartOfAFilesystemDoesNotExport) {
   EXPECT_EQ(errno, ESTALE);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Sources, PassthroughExportTest,
-    ::testing::Values("tmpfs", "ext4", "xfs", "btrfs"),
-    [](const auto& source) { return std::string(source.param); });
+INSTANTIATE_TEST_SUITE_P(Sources, PassthroughExportTest,
+                         ::testing::Values("tmpfs", "ext4", "xfs", "btrfs"),
+                         [](const auto& source) {
+                           return std::string(source.param);
+                         });
 
 }  // namespace
 }  // namespace barefuse
