@@ -28,10 +28,10 @@ class Pool : public ::testing::Environment {
     auto it = made_.find(type);
     if (it == made_.end()) {
       if (dir_ == nullptr) dir_ = std::make_unique<testing::TempDir>();
-      it = made_
-               .emplace(type, SourceFileSystem::Mount(
-                                  type, dir_->MakeDir(type)))
-               .first;
+      it =
+          made_
+              .emplace(type, SourceFileSystem::Mount(type, dir_->MakeDir(type)))
+              .first;
     }
     if (!it->second.ok()) return it->second.status();
     return (*it->second)->path();
@@ -72,9 +72,8 @@ absl::StatusOr<std::unique_ptr<SuiteSource>> SuiteSource::Mount(
     return source;
   }
   absl::StatusOr<std::unique_ptr<SourceFileSystem>> own =
-      SourceFileSystem::Mount(type, type == "tmpfs" ? at
-                                                    : source->dir_.MakeDir("fs"),
-                              kCapacity);
+      SourceFileSystem::Mount(
+          type, type == "tmpfs" ? at : source->dir_.MakeDir("fs"), kCapacity);
   if (!own.ok()) return own.status();
   source->own_ = *std::move(own);
   if (type == "tmpfs") return source;
