@@ -322,10 +322,39 @@ TEST_F(PassthroughOverlayTest, AFileMayGetAnotherNumberByCopyingUp) {
   umount2(source_.c_str(), 0);
 }
 
+// Without its index, overlayfs copies up one name of a lower file and not the
+// others, though until then all have the same inode number.
 void PrepareLinks(const std::string& in) {
   WriteFile(in + "/one", "lower content");
   testing::Check(link((in + "/one").c_str(), (in + "/two").c_str()) == 0,
                  "link");
+}
+
+TEST_F(PassthroughOverlayTest, NamesOfALowerFileThatPart) {
+  ExpectTheSame(
+      PrepareLinks,
+      [](const std::string& in) {
+        std::string seen = ReadFile(in + "/one") + "," + ReadFile(in + "/two");
+        {
+          UniqueFd writer = OpenAt(in + "/one", O_RDWR);
+          seen += "," + Outcome(pwrite(writer.get(), "UPPER", 5, 0));
+        }
+        return seen + "," + ReadFile(in + "/one") + "," + ReadFile(in + "/two");
+      },
+      ",index=off");
+}
+
+TEST_F(PassthroughOverlayTest, AWriterOfOneNameWhileAnotherIsOpen) {
+  ExpectTheSame(
+      PrepareLinks,
+      [](const std::string& in) {
+        UniqueFd reader = OpenAt(in + "/one", O_RDONLY);
+        UniqueFd writer = OpenAt(in + "/two", O_RDWR);
+        std::string seen = Outcome(pwrite(writer.get(), "UPPER", 5, 0));
+        seen += "," + See(reader.get()) + "," + See(writer.get());
+        return seen + "," + ReadFile(in + "/one") + "," + ReadFile(in + "/two");
+      },
+      ",index=off");
 }
 
 TEST_F(PassthroughOverlayTest, NamesOfALowerFileStayTogetherWithAnIndex) {
