@@ -367,6 +367,22 @@ TEST_P(PassthroughSourcesTest, FlagsOfFilesHold) {
   ExpectAllPassedThrough();
 }
 
+TEST_P(PassthroughSourcesTest, AnAppendOnlyFileIsAppendedTo) {
+  WriteFile(InSource("file"), "content");
+  MountSource();
+  UniqueFd above = Open("file", O_RDONLY);
+  SetFlags(above, FS_APPEND_FL);
+  EXPECT_EQ(open(InMount("file").c_str(), O_WRONLY | O_CLOEXEC), -1);
+  EXPECT_EQ(errno, EPERM);
+  {
+    UniqueFd fd = Open("file", O_WRONLY | O_APPEND);
+    EXPECT_EQ(write(fd.get(), "!", 1), 1);
+  }
+  SetFlags(above, 0);
+  EXPECT_EQ(ReadFile(InMount("file")), "content!");
+  ExpectAllPassedThrough();
+}
+
 // A btrfs is many filesystems in one mount, each with a device number of its
 // own, and a snapshot's files have the numbers of those they were.
 TEST_P(PassthroughSourcesTest, SubvolumesAreNotMixedUp) {
