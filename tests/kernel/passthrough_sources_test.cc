@@ -77,8 +77,8 @@ class PassthroughSourcesTest : public PassthroughTest,
   }
   void MountSource(absl::Duration timeout = absl::Seconds(1)) {
     const PassthroughOptions options{.timeout = timeout};
-    const SessionOptions session{
-        .backing_depth = GetParam().type == "overlay" ? 1u : 0u};
+    const SessionOptions session{.backing_depth =
+                                     GetParam().type == "overlay" ? 1u : 0u};
     if (GetParam().handles) {
       Mount(options, session);
     } else {
@@ -255,9 +255,8 @@ TEST_P(PassthroughSourcesTest, AFileThatGetsItsNameLate) {
   UniqueFd fd(open(mnt_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   ASSERT_TRUE(fd) << strerror(errno);
   WriteAt(fd, 0, "content");
-  ASSERT_EQ(linkat(fd.get(), "", AT_FDCWD, InMount("name").c_str(),
-                   AT_EMPTY_PATH),
-            0)
+  ASSERT_EQ(
+      linkat(fd.get(), "", AT_FDCWD, InMount("name").c_str(), AT_EMPTY_PATH), 0)
       << strerror(errno);
   UniqueFd again = Open("name", O_RDWR);
   WriteAt(again, 0, "CON");
@@ -335,8 +334,7 @@ TEST_P(PassthroughSourcesTest, DirectOpensAreDirectInTheSource) {
   std::memset(buffer, 'n', 4096);
   EXPECT_EQ(pwrite(fd.get(), buffer, 4096, 0), 4096) << strerror(errno);
   // What the source makes of an odd one is its own affair, and the same here.
-  UniqueFd below(
-      open(InSource("file").c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
+  UniqueFd below(open(InSource("file").c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
   EXPECT_EQ(pread(fd.get(), buffer + 1, 100, 1),
             pread(below.get(), buffer + 1, 100, 1));
   EXPECT_EQ(ReadFile(InMount("file")),
@@ -427,8 +425,8 @@ TEST_P(PassthroughSourcesTest, SubvolumesAreNotMixedUp) {
     EXPECT_EQ(entry->d_ino, Stat(InMount("two/file")).st_ino);
   }
   closedir(two);
-  EXPECT_EQ(
-      link(InMount("one/file").c_str(), InMount("two/linked").c_str()), -1);
+  EXPECT_EQ(link(InMount("one/file").c_str(), InMount("two/linked").c_str()),
+            -1);
   EXPECT_EQ(errno, EXDEV);
   EXPECT_EQ(rename(InMount("file").c_str(), InMount("two/moved").c_str()), -1);
   EXPECT_EQ(errno, EXDEV);
