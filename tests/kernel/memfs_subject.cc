@@ -46,7 +46,8 @@ std::string ComplaintsOf(const Statistics& statistics) {
 
 MemfsSubject::~MemfsSubject() { session_.reset(); }
 
-absl::Status MemfsSubject::Start(const std::string& mountpoint) {
+absl::Status MemfsSubject::Start(const std::string& mountpoint,
+                                 bool /*alone*/) {
   MemfsOptions options;
   options.size_limit = kCapacity;
   options.writeback_cache = way_.writeback_cache;

@@ -25,11 +25,10 @@ class MemfsSubject : public Subject {
   explicit MemfsSubject(const Way& way) : way_(way) {}
   ~MemfsSubject() override;
 
-  absl::Status Start(const std::string& mountpoint) override;
+  absl::Status Start(const std::string& mountpoint, bool alone) override;
   // Not lazily: a descriptor that a test has leaked shows itself here. Also an
   // error where the session or the kernel has found fault with the other.
   absl::Status Stop() override;
-  bool KnowsWhiteouts() const override { return false; }
 
   const Way& way() const { return way_; }
   bool by_socket() const { return way_.transport == TransportKind::kSocket; }

@@ -78,8 +78,21 @@ TEST_P(OperationsAcl, ListsAreKeptAndShowInTheMode) {
   EXPECT_EQ(Permissions(At("file")), 0651u);
   char names[200];
   const ssize_t size = listxattr(At("file").c_str(), names, sizeof names);
-  EXPECT_EQ(std::string(names, static_cast<size_t>(size)),
-            std::string(kAccess, sizeof kAccess));
+  std::string expected(kAccess, sizeof kAccess);
+  if (const auto companion = limits().acl_companion; !companion.empty()) {
+    expected += std::string(companion) + '\0';
+  }
+  EXPECT_EQ(std::string(names, static_cast<size_t>(size)), expected);
+  // Anybody else sees the list itself only.
+  EXPECT_EQ(As({1000, 1000},
+               [&]() -> Error {
+                 return listxattr(At("file").c_str(), names, sizeof names) ==
+                                    sizeof kAccess &&
+                                names == std::string_view(kAccess)
+                            ? 0
+                            : EBADE;
+               }),
+            0);
   ASSERT_EQ(Errno(removexattr(At("file").c_str(), kAccess)), 0);
   EXPECT_EQ(Get("file", kAccess), "ENODATA");
 }

@@ -269,7 +269,15 @@ TEST_P(OperationsData, CopyFileRangeCopies) {
   }
   EXPECT_TRUE(ReadFile(At("whole")) == content);
   // Within a file, but not onto itself.
-  EXPECT_EQ(copy(whole, 0, whole, kMiB, 5000), 5000);
+  off_t copied = 0;
+  while (copied < 5000) {
+    // Where blocks are shared, first the whole ones.
+    const ssize_t n = copy(whole, copied, whole, kMiB + copied,
+                           static_cast<size_t>(5000 - copied));
+    ASSERT_GT(n, 0) << strerror(errno);
+    copied += n;
+  }
+  EXPECT_EQ(copied, 5000);
   EXPECT_TRUE(ReadAt(whole, kMiB, 5000) == content.substr(0, 5000));
   EXPECT_EQ(Errno(copy(whole, 0, whole, 10, 1000)), EINVAL);
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 
 #include <utility>
 
@@ -12,16 +11,15 @@
 namespace barefuse {
 
 PassthroughSubject::~PassthroughSubject() {
-  session_.reset();
-  umount2(source_.c_str(), MNT_DETACH);
+  session_.reset();  // before its source goes
 }
 
-absl::Status PassthroughSubject::Start(const std::string& mountpoint) {
-  const std::string options = "mode=755,size=" + std::to_string(kCapacity);
-  if (mount("tmpfs", source_.c_str(), "tmpfs", 0, options.c_str()) != 0) {
-    return ErrnoStatus(errno, "mount tmpfs");
-  }
-  auto file_system = Passthrough::Create({.source = source_,
+absl::Status PassthroughSubject::Start(const std::string& mountpoint,
+                                       bool alone) {
+  auto source = SuiteSource::Mount(way_.source, source_path_, alone);
+  if (!source.ok()) return source.status();
+  source_ = *std::move(source);
+  auto file_system = Passthrough::Create({.source = source_path_,
                                           .passthrough = way_.passthrough,
                                           .direct_io = way_.direct_io});
   if (!file_system.ok()) return file_system.status();
@@ -30,11 +28,17 @@ absl::Status PassthroughSubject::Start(const std::string& mountpoint) {
   session.mount.allow_other = true;
   session.mount.default_permissions = true;
   session.mount.flags = 0;
+  // Only with this do files on a stacked filesystem become backing files.
+  session.backing_depth = way_.source == "overlay" ? 1 : 0;
   auto mounted =
       Session::Mount(*std::move(file_system), mountpoint, std::move(session));
   if (!mounted.ok()) return mounted.status();
   session_ = *std::move(mounted);
   mountpoint_ = mountpoint;
+  // The filesystem has tried it with a first file.
+  if (way_.passthrough && session_->statistics().backing_opens == 0) {
+    return absl::InternalError("the source's files cannot be passed through");
+  }
   return absl::OkStatus();
 }
 
@@ -52,10 +56,7 @@ absl::Status PassthroughSubject::Stop() {
     return absl::InternalError("the session ended otherwise: " + reason.detail);
   }
   // The source is not in use any more either.
-  if (umount2(source_.c_str(), 0) != 0) {
-    return ErrnoStatus(errno, "umount of the source");
-  }
-  return absl::OkStatus();
+  return source_->Unmount();
 }
 
 }  // namespace barefuse

@@ -1,12 +1,14 @@
 // The passthrough filesystem as a subject of the suite (transport_suite.h), on
-// a tmpfs as its source.
+// sources of several filesystems.
 #ifndef BAREFUSE_TESTS_KERNEL_PASSTHROUGH_SUBJECT_H_
 #define BAREFUSE_TESTS_KERNEL_PASSTHROUGH_SUBJECT_H_
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "server/session.h"
+#include "tests/kernel/suite_source.h"
 #include "tests/kernel/transport_suite.h"
 #include "tests/testing/files.h"
 
@@ -17,17 +19,21 @@ class PassthroughSubject : public Subject {
   struct Way {
     bool passthrough = true;
     bool direct_io = false;
+    std::string_view source = "tmpfs";  // of SourceFileSystem::Types()
   };
   explicit PassthroughSubject(const Way& way) : way_(way) {}
   ~PassthroughSubject() override;
 
-  absl::Status Start(const std::string& mountpoint) override;
+  absl::Status Start(const std::string& mountpoint, bool alone) override;
   absl::Status Stop() override;
+  std::string_view type() const override { return way_.source; }
+  std::string source() const override { return source_path_; }
 
  private:
   const Way way_;
   testing::TempDir dir_;
-  const std::string source_ = dir_.MakeDir("source");
+  const std::string source_path_ = dir_.MakeDir("source");
+  std::unique_ptr<SuiteSource> source_;
   std::string mountpoint_;
   std::unique_ptr<Session> session_;
 };

@@ -166,7 +166,8 @@ inline FileTime Ctime(const std::string& path) {
 }
 
 // The clock that the kernel takes the times of files from. It goes forward in
-// ticks of some milliseconds.
+// ticks of some milliseconds. Since Linux 6.13 a file may get a time between
+// two ticks, and whatever is stamped next, on any filesystem, no earlier one.
 inline FileTime FileClock() {
   timespec now;
   clock_gettime(CLOCK_REALTIME_COARSE, &now);
@@ -175,8 +176,9 @@ inline FileTime FileClock() {
 // Returns when the clock of files has moved on, so that what happens after gets
 // a later time than what was before.
 inline void AwaitNextTick() {
-  const FileTime start = FileClock();
-  while (FileClock() <= start) std::this_thread::yield();
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  while (FileClock() <= now) std::this_thread::yield();
 }
 
 }  // namespace barefuse

@@ -1,8 +1,5 @@
 #include "tests/kernel/transport_suite.h"
 
-#include <errno.h>
-#include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -12,56 +9,56 @@
 
 #include "tests/kernel/memfs_subject.h"
 #include "tests/kernel/passthrough_subject.h"
+#include "tests/kernel/suite_source.h"
 #include "tests/testing/kernel_test.h"
 
 namespace barefuse {
 namespace {
 
-absl::Status Failed(const std::string& what) {
-  return absl::InternalError(what + ": " + strerror(errno));
-}
-
 // --- The subjects ---
 
-class Tmpfs : public Subject {
+// A filesystem of the kernel's.
+class KernelSubject : public Subject {
  public:
-  absl::Status Start(const std::string& mountpoint) override {
-    const std::string options = "mode=755,size=" + std::to_string(kCapacity);
-    if (mount("tmpfs", mountpoint.c_str(), "tmpfs", 0, options.c_str()) != 0) {
-      return Failed("mount tmpfs");
-    }
-    mountpoint_ = mountpoint;
+  explicit KernelSubject(std::string_view type) : type_(type) {}
+
+  absl::Status Start(const std::string& mountpoint, bool alone) override {
+    auto source = SuiteSource::Mount(type_, mountpoint, alone);
+    if (!source.ok()) return source.status();
+    source_ = *std::move(source);
     return absl::OkStatus();
   }
   absl::Status Stop() override {
     // Not lazily: a descriptor that a test has leaked shows itself here.
-    const std::string mountpoint = std::exchange(mountpoint_, "");
-    if (mountpoint.empty() || umount2(mountpoint.c_str(), 0) == 0) {
-      return absl::OkStatus();
-    }
-    return Failed("umount tmpfs");
+    return source_ == nullptr ? absl::OkStatus() : source_->Unmount();
   }
+  std::string_view type() const override { return type_; }
 
  private:
-  std::string mountpoint_;
+  const std::string_view type_;
+  std::unique_ptr<SuiteSource> source_;
 };
 
 struct SubjectRow {
   std::string_view name;
   // Of those that are memfs.
   std::optional<MemfsSubject::Way> memfs;
-  // Of those that show a tmpfs.
+  // Of those that are the passthrough filesystem.
   std::optional<PassthroughSubject::Way> passthrough = std::nullopt;
 
   std::unique_ptr<Subject> Make() const {
     if (memfs) return std::make_unique<MemfsSubject>(*memfs);
     if (passthrough) return std::make_unique<PassthroughSubject>(*passthrough);
-    return std::make_unique<Tmpfs>();
+    return std::make_unique<KernelSubject>(name);
   }
 };
 
 constexpr SubjectRow kSubjects[] = {
     {"tmpfs", std::nullopt},
+    {"ext4", std::nullopt},
+    {"xfs", std::nullopt},
+    {"btrfs", std::nullopt},
+    {"overlay", std::nullopt},
     {"dev_uring", {{.transport = TransportKind::kDevUring}}},
     {"dev", {{.transport = TransportKind::kDev}}},
     {"socket", {{.transport = TransportKind::kSocket}}},
@@ -70,6 +67,10 @@ constexpr SubjectRow kSubjects[] = {
     {"passthrough", std::nullopt, {{}}},
     {"nopassthrough", std::nullopt, {{.passthrough = false}}},
     {"passthrough_direct_io", std::nullopt, {{.direct_io = true}}},
+    {"passthrough_ext4", std::nullopt, {{.source = "ext4"}}},
+    {"passthrough_xfs", std::nullopt, {{.source = "xfs"}}},
+    {"passthrough_btrfs", std::nullopt, {{.source = "btrfs"}}},
+    {"passthrough_overlay", std::nullopt, {{.source = "overlay"}}},
 };
 
 // --- What they cannot pass ---
@@ -95,6 +96,12 @@ struct Difference {
 
 // Only what the kernel makes impossible for the subject.
 constexpr Difference kDifferences[] = {
+    {"ext4", "OperationsData", "OtherAllocationsAreNotSupported",
+     "it supports more of them than the kernel lets FUSE filesystems have"},
+    {"xfs", "OperationsData", "OtherAllocationsAreNotSupported", "as ext4"},
+    {"overlay", "OperationsData", "OtherAllocationsAreNotSupported", "as ext4"},
+    {"btrfs", "OperationsXattrs", "TrustedOnesAreListedToRootOnly",
+     "it lists them to everybody"},
     {"tmpfs", "OperationsData", "ZeroRangeGivesZeros",
      "shmem_fallocate knows KEEP_SIZE and PUNCH_HOLE only"},
     {"socket", "OperationsNotify",
@@ -187,7 +194,8 @@ void TransportSuite::SetUp() {
     }
   }
   subject_ = FindSubject(GetParam())->Make();
-  const absl::Status started = subject_->Start(root_);
+  const absl::Status started = subject_->Start(root_, Alone());
+  if (absl::IsUnavailable(started)) GTEST_SKIP() << started;
   ASSERT_TRUE(started.ok()) << started;
 }
 

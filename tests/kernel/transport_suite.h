@@ -1,7 +1,7 @@
 // What a program that uses a mount can see of every operation, as tests that
 // run the same on several subjects: filesystems mounted on the real kernel.
-// tmpfs, which is the kernel's own, is the reference that keeps the tests
-// honest.
+// Those of the kernel's own (tmpfs, ext4 ...) are the reference that keeps the
+// tests honest, and say what the passthrough filesystem can show of them.
 //
 // A test file names its fixture and instantiates it for all subjects:
 //
@@ -23,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/kernel/suite_limits.h"
 #include "tests/testing/files.h"
 
 namespace barefuse {
@@ -35,15 +36,20 @@ class Subject {
  public:
   virtual ~Subject() = default;
 
-  // Mounts a new and empty filesystem over the directory `mountpoint`. It has
-  // room for kCapacity bytes, serves every user, and the kernel checks
-  // permissions; its root belongs to root and has mode 0755.
-  virtual absl::Status Start(const std::string& mountpoint) = 0;
+  // Mounts a new and empty filesystem over the directory `mountpoint`, or an
+  // empty directory of one that others use too, unless `alone`. There is room
+  // for kCapacity bytes at least, and not for much more where it is alone. It
+  // serves every user, and the kernel checks permissions; its root belongs to
+  // root and has mode 0755. Unavailable: this machine has no such filesystem.
+  virtual absl::Status Start(const std::string& mountpoint, bool alone) = 0;
   // Unmounts it and ends what serves it. An error is a failure of the test.
   virtual absl::Status Stop() = 0;
 
-  // Whether RENAME_WHITEOUT leaves a whiteout; else it is refused, with EINVAL.
-  virtual bool KnowsWhiteouts() const { return true; }
+  // The filesystem that keeps the files: one of SourceFileSystem::Types(), or
+  // "memfs".
+  virtual std::string_view type() const { return "memfs"; }
+  // The directory that is shown, where it is another one's.
+  virtual std::string source() const { return ""; }
 };
 
 // The subjects' names, in the order of their table.
@@ -54,6 +60,8 @@ class TransportSuite : public ::testing::TestWithParam<std::string_view> {
  protected:
   void SetUp() override;
   void TearDown() override;
+  // Whether tests want a filesystem of their own, because they fill it.
+  virtual bool Alone() const { return false; }
 
   // The mounted directory, empty at the start, by its path without symlinks.
   const std::string& root() const { return root_; }
@@ -64,6 +72,7 @@ class TransportSuite : public ::testing::TestWithParam<std::string_view> {
   // A directory on another filesystem.
   const std::string& elsewhere() const { return elsewhere_; }
   Subject& subject() { return *subject_; }
+  Limits limits() const { return LimitsOf(subject_->type()); }
 
  private:
   testing::TempDir dir_;

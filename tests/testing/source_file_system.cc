@@ -1,13 +1,18 @@
 #include "tests/testing/source_file_system.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <utility>
 
 #include "server/errno_status.h"
+#include "server/unique_fd.h"
+#include "tests/testing/loop_device.h"
 #include "tests/testing/process.h"
 
 namespace barefuse::testing {
@@ -22,7 +27,8 @@ struct Recipe {
 
 const Recipe* FindRecipe(std::string_view type) {
   static const auto* const recipes = new std::vector<Recipe>{
-      {"ext4", 64 << 20, {"mkfs.ext4", "-q", "-F", "-m", "0"}},
+      // Blocks as larger ones have them.
+      {"ext4", 64 << 20, {"mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096"}},
       {"xfs", 320 << 20, {"mkfs.xfs", "-q", "-f"}},
       {"btrfs", 256 << 20, {"mkfs.btrfs", "-q", "-f"}},
   };
@@ -63,20 +69,26 @@ absl::Status SourceFileSystem::MountTmpfs(uint64_t size) {
 absl::Status SourceFileSystem::MountDevice(std::string_view type) {
   const Recipe* recipe = FindRecipe(type);
   Check(recipe != nullptr, type);
-  device_ = std::make_unique<LoopDevice>(scratch_ / "device", recipe->size);
-  if (device_->path().empty()) {
-    return absl::UnavailableError(device_->why_not());
+  // The device's content is in memory, which spares the disk, and where a
+  // flush costs nothing.
+  const std::string memory = scratch_.MakeDir("memory");
+  if (mount("tmpfs", memory.c_str(), "tmpfs", 0, "") != 0) {
+    return ErrnoStatus(errno, "mount of tmpfs");
   }
+  const LoopDevice device(memory + "/device", recipe->size);
+  if (device.path().empty()) return absl::UnavailableError(device.why_not());
   std::vector<std::string> mkfs = recipe->mkfs;
-  mkfs.push_back(device_->path());
+  mkfs.push_back(device.path());
   const Ended ended = RunToEnd(mkfs);
   if (ended.status != 0) {
     return absl::UnavailableError(mkfs[0] + ": " + ended.err);
   }
   const std::string name(type);
-  if (mount(device_->path().c_str(), path_.c_str(), name.c_str(), 0, "") != 0) {
+  if (mount(device.path().c_str(), path_.c_str(), name.c_str(), 0, "") != 0) {
     return absl::UnavailableError("mount of " + name + ": " + strerror(errno));
   }
+  // Letting go of it now leaves the device to the mount, so that it goes with
+  // that however the test ends.
   return absl::OkStatus();
 }
 
@@ -96,6 +108,23 @@ absl::Status SourceFileSystem::MountOverlay() {
     return absl::UnavailableError(std::string("mount of overlay: ") +
                                   strerror(errno));
   }
+  return absl::OkStatus();
+}
+
+absl::Status SourceFileSystem::LeaveRoom(uint64_t bytes) {
+  if (below_ != nullptr) return below_->LeaveRoom(bytes);
+  struct statvfs info;
+  Check(statvfs(path_.c_str(), &info) == 0, path_);
+  const uint64_t room = uint64_t{info.f_bavail} * info.f_frsize;
+  if (room <= bytes) return absl::OkStatus();
+  UniqueFd ballast(
+      open((path_ + "/ballast").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  Check(static_cast<bool>(ballast), "ballast");
+  if (fallocate(ballast.get(), 0, 0, static_cast<off_t>(room - bytes)) != 0) {
+    return ErrnoStatus(errno, "fallocate");
+  }
+  // btrfs counts it when it is on the disk.
+  if (syncfs(ballast.get()) != 0) return ErrnoStatus(errno, "syncfs");
   return absl::OkStatus();
 }
 

@@ -9,7 +9,6 @@
 
 #include "absl/status/statusor.h"
 #include "tests/testing/files.h"
-#include "tests/testing/loop_device.h"
 
 namespace barefuse::testing {
 
@@ -33,6 +32,10 @@ class SourceFileSystem {
   SourceFileSystem(const SourceFileSystem&) = delete;
   SourceFileSystem& operator=(const SourceFileSystem&) = delete;
 
+  // Takes the room away, but for about `bytes`, without writing it: a file of
+  // the filesystem's root, or of what it lies on, has it. Not of tmpfs.
+  absl::Status LeaveRoom(uint64_t bytes);
+
   // umount(2), not lazily: an error says that something still uses it.
   absl::Status Unmount();
 
@@ -47,7 +50,6 @@ class SourceFileSystem {
   const std::string path_;
   bool mounted_ = false;
   TempDir scratch_;
-  std::unique_ptr<LoopDevice> device_;
   std::unique_ptr<SourceFileSystem> below_;  // overlay's
 };
 
