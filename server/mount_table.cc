@@ -42,7 +42,8 @@ absl::StatusOr<std::vector<MountedAt>> Mounts() {
     columns >> found.id >> parent >> found.device >> root >> mountpoint;
     while (columns >> column && column != "-") {
     }
-    columns >> found.type;
+    std::string source;
+    columns >> found.type >> source >> found.options;
     found.root = Unescape(root);
     found.mountpoint = Unescape(mountpoint);
     mounts.push_back(std::move(found));

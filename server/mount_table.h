@@ -16,7 +16,8 @@ struct MountedAt {
   std::string device;  // "0:52"
   std::string root;    // what of the filesystem is mounted: "/", "/directory"
   std::string mountpoint;
-  std::string type;  // "fuse.barefuse"
+  std::string type;     // "fuse.barefuse"
+  std::string options;  // the filesystem's own: "rw,user_id=0"
 };
 
 // All mounts that this process sees, in the order of mounting.

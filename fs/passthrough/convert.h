@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "absl/hash/hash.h"
+#include "fs/passthrough/inode_table.h"
 #include "kernel_abi/fuse.h"
 
 namespace barefuse {
@@ -34,6 +36,11 @@ inline abi::fuse_attr ToAttr(const struct statx& info) {
               (info.stx_rdev_minor & ~0xffu) << 12;
   attr.blksize = info.stx_blksize;
   return attr;
+}
+
+// Tells the names of one inode apart.
+inline uint64_t NameKey(const Inode& parent, std::string_view name) {
+  return absl::HashOf(parent.node, name) | 1;
 }
 
 // A view made into something that a system call takes.

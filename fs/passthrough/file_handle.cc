@@ -66,7 +66,8 @@ FileHandle FileHandle::Unpacked(uint64_t packed, const FileHandle& root) {
   return handle;
 }
 
-FileHandle FileHandle::Of(int fd, uint64_t device, uint64_t ino, bool pinned) {
+FileHandle FileHandle::Of(int fd, uint64_t device, uint64_t ino, bool pinned,
+                          uint64_t name) {
   FileHandle handle;
   Buffer buffer;
   buffer.get()->handle_bytes = kMaxBytes;
@@ -78,9 +79,10 @@ FileHandle FileHandle::Of(int fd, uint64_t device, uint64_t ino, bool pinned) {
     std::memcpy(handle.bytes_, buffer.get()->f_handle, handle.size_);
   } else {
     // One mount can show several devices (btrfs subvolumes, overlayfs).
-    handle.size_ = sizeof device + sizeof ino;
-    std::memcpy(handle.bytes_, &device, sizeof device);
-    std::memcpy(handle.bytes_ + sizeof device, &ino, sizeof ino);
+    const uint64_t parts[] = {device, ino, name};
+    static_assert(sizeof parts <= kMaxBytes);
+    handle.size_ = sizeof parts;
+    std::memcpy(handle.bytes_, parts, sizeof parts);
   }
   return handle;
 }

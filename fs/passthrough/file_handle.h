@@ -22,8 +22,10 @@ class FileHandle {
 
   FileHandle() = default;
   // Of the inode that the O_PATH descriptor `fd` is of, and whose device and
-  // number are these; those alone where `pinned`.
-  static FileHandle Of(int fd, uint64_t device, uint64_t ino, bool pinned);
+  // number are these; those alone where `pinned`, and `name`, which is 0 or
+  // tells names of an inode apart.
+  static FileHandle Of(int fd, uint64_t device, uint64_t ino, bool pinned,
+                       uint64_t name = 0);
 
   bool pinned() const { return type_ == kPinned; }
   // An O_PATH descriptor of the inode on the mount that `mount` is a directory

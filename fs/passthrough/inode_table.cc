@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<InodeTable>> InodeTable::Create(
   inode.node = abi::FUSE_ROOT_ID;
   inode.fd = PathFd(std::move(root));
   struct statx info;
-  if (int error = table->Identify(inode.fd, &info, &inode.mount,
+  if (int error = table->Identify(inode.fd, 0, &info, &inode.mount,
                                   &table->root_handle_)) {
     return ErrnoStatus(error, "cannot stat the source");
   }
@@ -74,13 +74,15 @@ size_t InodeTable::ShardNumber(const Key& key) {
   return HashOf(key) >> 48 & (kShards - 1);
 }
 
-int InodeTable::Identify(const PathFd& fd, struct statx* info,
+int InodeTable::Identify(const PathFd& fd, uint64_t name, struct statx* info,
                          const SourceMount** mount, FileHandle* handle) {
   if (int error = StatFd(fd.get(), info)) return error;
   *mount = mounts_.Of(fd.get(), *info);
   if (*mount == nullptr) return ENFILE;
+  const bool parts =
+      (*mount)->parts_links && info->stx_nlink > 1 && !S_ISDIR(info->stx_mode);
   *handle = FileHandle::Of(fd.get(), DeviceOf(*info), info->stx_ino,
-                           !(*mount)->has_handles());
+                           !(*mount)->has_handles(), parts ? name : 0);
   return 0;
 }
 
@@ -113,10 +115,11 @@ int InodeTable::Open(NodeId node, Inode* inode) {
   return 0;
 }
 
-int InodeTable::Lookup(UniqueFd fd, Inode* inode, struct statx* info) {
+int InodeTable::Lookup(UniqueFd fd, uint64_t name, Inode* inode,
+                       struct statx* info) {
   inode->fd = PathFd(std::move(fd));
   FileHandle handle;
-  if (int error = Identify(inode->fd, info, &inode->mount, &handle)) {
+  if (int error = Identify(inode->fd, name, info, &inode->mount, &handle)) {
     return error;
   }
   inode->type = info->stx_mode & S_IFMT;
@@ -155,10 +158,10 @@ int InodeTable::Lookup(UniqueFd fd, Inode* inode, struct statx* info) {
   return 0;
 }
 
-NodeId InodeTable::Peek(const PathFd& fd, struct statx* info) {
+NodeId InodeTable::Peek(const PathFd& fd, uint64_t name, struct statx* info) {
   const SourceMount* mount = nullptr;
   FileHandle handle;
-  if (Identify(fd, info, &mount, &handle) != 0) return 0;
+  if (Identify(fd, name, info, &mount, &handle) != 0) return 0;
   const Key key{handle, mount->index};
   if (NodeId packed = PackedId(key); packed != 0) {
     Shard& shard = ShardOf(packed);

@@ -73,11 +73,13 @@ class InodeTable {
   int Open(NodeId node, Inode* inode);
 
   // The inode that `fd`, an O_PATH descriptor, is of: the known one, or a new
-  // one. Takes one lookup of it. `info` is filled in. Gives 0 or an errno.
-  int Lookup(UniqueFd fd, Inode* inode, struct statx* info);
+  // one. Takes one lookup of it. `info` is filled in. `name` is a hash of the
+  // name by which it was found, and its directory; it matters where the names
+  // of an inode may part. Gives 0 or an errno.
+  int Lookup(UniqueFd fd, uint64_t name, Inode* inode, struct statx* info);
 
   // The same without taking a lookup: the node id, or 0 where it is not known.
-  NodeId Peek(const PathFd& fd, struct statx* info);
+  NodeId Peek(const PathFd& fd, uint64_t name, struct statx* info);
 
   // Gives lookups back. Unknown nodes and too large numbers do no harm.
   void Forget(NodeId node, uint64_t lookups);
@@ -172,8 +174,8 @@ class InodeTable {
   static size_t HashOf(const Key& key);
   static size_t ShardNumber(const Key& key);
   Shard& ShardOf(NodeId node) { return shards_[node % kShards]; }
-  int Identify(const PathFd& fd, struct statx* info, const SourceMount** mount,
-               FileHandle* handle);
+  int Identify(const PathFd& fd, uint64_t name, struct statx* info,
+               const SourceMount** mount, FileHandle* handle);
   void Unshare(OpenInode* inode);
   // The node id that a handle is packed in; 0 where it does not fit.
   NodeId PackedId(const Key& key) const;

@@ -41,7 +41,7 @@ class InodeTableTest : public ::testing::Test {
   NodeId Lookup(const std::string& name) {
     Inode inode;
     struct statx info;
-    EXPECT_EQ(table_->Lookup(OpenPath(PathOf(name)), &inode, &info), 0);
+    EXPECT_EQ(table_->Lookup(OpenPath(PathOf(name)), 0, &inode, &info), 0);
     return inode.node;
   }
   ino_t InoOf(NodeId node) {
@@ -131,7 +131,7 @@ TEST_F(InodeTableTest, APinnedInodeIsFoundWithoutAName) {
   const NodeId node = Lookup("a");
   PathFd fd(OpenPath(PathOf("a")));
   struct statx info;
-  EXPECT_EQ(table_->Peek(fd, &info), node);
+  EXPECT_EQ(table_->Peek(fd, 0, &info), node);
   table_->Pin(node, fd);
   fd = PathFd();
   ASSERT_EQ(unlink(PathOf("a").c_str()), 0);
@@ -144,7 +144,7 @@ TEST_F(InodeTableTest, OpenFilesShareWhatBelongsToTheirInode) {
   Make("a");
   Inode inode;
   struct statx info;
-  ASSERT_EQ(table_->Lookup(OpenPath(PathOf("a")), &inode, &info), 0);
+  ASSERT_EQ(table_->Lookup(OpenPath(PathOf("a")), 0, &inode, &info), 0);
   auto first = table_->Share(inode);
   auto second = table_->Share(inode);
   EXPECT_EQ(first, second);

@@ -202,8 +202,11 @@ int Passthrough::Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
 
 // --- Lookup ---
 
-int Passthrough::LookupFd(UniqueFd fd, Inode* inode, struct statx* info) {
-  if (int error = inodes_->Lookup(std::move(fd), inode, info)) return error;
+int Passthrough::LookupFd(UniqueFd fd, uint64_t name, Inode* inode,
+                          struct statx* info) {
+  if (int error = inodes_->Lookup(std::move(fd), name, inode, info)) {
+    return error;
+  }
   // Without a name it may not be found by its handle.
   if (info->stx_nlink == 0) inodes_->Pin(inode->node, inode->fd);
   return 0;
@@ -230,7 +233,8 @@ int Passthrough::LookupName(const Inode& parent, std::string_view name,
   if (!fd) return errno;
   Inode inode;
   struct statx info;
-  if (int error = LookupFd(std::move(fd), &inode, &info)) return error;
+  if (int error = LookupFd(std::move(fd), NameKey(parent, name), &inode, &info))
+    return error;
   FillEntry(inode, info, entry);
   return 0;
 }
@@ -251,7 +255,7 @@ int Passthrough::LookupDots(NodeId node, std::string_view name,
   });
   if (!fd) return errno;
   struct statx info;
-  if (int error = LookupFd(std::move(fd), &inode, &info)) return error;
+  if (int error = LookupFd(std::move(fd), 0, &inode, &info)) return error;
   FillEntry(inode, info, entry);
   return 0;
 }

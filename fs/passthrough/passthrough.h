@@ -155,7 +155,7 @@ class Passthrough : public FileSystem {
                  abi::fuse_entry_out* entry);
   int LookupName(const Inode& parent, std::string_view name,
                  abi::fuse_entry_out* entry);
-  int LookupFd(UniqueFd fd, Inode* inode, struct statx* info);
+  int LookupFd(UniqueFd fd, uint64_t name, Inode* inode, struct statx* info);
   mode_t CreationMode(const Inode& parent, uint32_t mode, uint32_t umask) const;
   void AnswerCreation(int error, const Inode& parent, std::string_view name,
                       EntryReply reply);

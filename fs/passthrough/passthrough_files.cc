@@ -154,7 +154,7 @@ void Passthrough::FinishCreation(Connection& connection, UniqueFd fd,
   if (!path) return std::move(reply).Error(errno);
   Inode inode;
   struct statx info;
-  if (int error = LookupFd(std::move(path), &inode, &info)) {
+  if (int error = LookupFd(std::move(path), 0, &inode, &info)) {
     return std::move(reply).Error(error);
   }
   const uint64_t fh =

@@ -112,7 +112,7 @@ class Passthrough::Victim {
     if (!fd) return;
     fd_ = PathFd(std::move(fd));
     struct statx info {};
-    node_ = inodes_->Peek(fd_, &info);
+    node_ = inodes_->Peek(fd_, NameKey(parent, name), &info);
     if (!S_ISDIR(info.stx_mode) && info.stx_nlink > 1) node_ = 0;
   }
   // It is gone.

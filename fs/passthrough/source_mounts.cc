@@ -55,6 +55,23 @@ bool IsPseudo(int fd) {
          std::end(kTypes);
 }
 
+// Whether a mount is of overlayfs and has no index of its lower files.
+bool PartsLinks(int fd, uint64_t mount_id) {
+  statfs_t info;
+  if (fstatfs(fd, &info) != 0 || info.f_type != OVERLAYFS_SUPER_MAGIC) {
+    return false;
+  }
+  absl::StatusOr<std::vector<MountedAt>> mounts = Mounts();
+  if (!mounts.ok()) return true;
+  for (const MountedAt& mount : *mounts) {
+    if (mount.id == mount_id) {
+      return ("," + mount.options + ",").find(",index=on,") ==
+             std::string::npos;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 unsigned StatxMask() {
@@ -101,6 +118,10 @@ const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
   // Outside the lock, since it may wait for the filesystem.
   UniqueFd directory = OpenDirectory(fd, info);
   const bool pseudo = IsPseudo(fd);
+  struct statx other;  // with the id that the table of mounts has
+  const bool parts_links =
+      statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &other) != 0 ||
+      PartsLinks(fd, other.stx_mnt_id);
   absl::MutexLock lock(&mutex_);
   auto [it, is_new] =
       by_id_.try_emplace(std::pair(info.stx_mnt_id, DeviceOf(info)),
@@ -116,6 +137,7 @@ const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
                          static_cast<uint16_t>(devices_.size()));
     mount.directory = std::move(directory);
     mount.pseudo = pseudo;
+    mount.parts_links = parts_links;
   }
   return &mounts_[it->second];
 }

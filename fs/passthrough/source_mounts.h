@@ -35,6 +35,9 @@ struct SourceMount {
   // Not of files but of the kernel's insides (procfs, sysfs): what may be done
   // there is asked of who does it, and that would be the server.
   bool pseudo = false;
+  // Names that share an inode number may part when one is written to: overlayfs
+  // without an index copies lower files up by their names.
+  bool parts_links = false;
 
   bool has_handles() const { return bool{directory}; }
 };
