@@ -86,8 +86,7 @@ class HostilePassthrough : public SocketTest {
   }
   Received TryOpen(uint64_t node, uint32_t flags,
                    uint32_t opcode = abi::FUSE_OPEN) {
-    return peer_.Ask(
-        Message(opcode, node).Struct(abi::fuse_open_in{flags, 0}));
+    return peer_.Ask(Message(opcode, node).Struct(abi::fuse_open_in{flags, 0}));
   }
   uint64_t Open(uint64_t node, uint32_t flags,
                 uint32_t opcode = abi::FUSE_OPEN) {
@@ -140,9 +139,9 @@ class HostilePassthrough : public SocketTest {
     WriteFile(at("file"), "content");
     Check(mkdir(at("dir").c_str(), 0777) == 0, "dir");
     WriteFile(at("dir/inner"), "content");
-    Check(symlink((canary_->path() + "/secret").c_str(), at("link").c_str()) ==
-              0,
-          "link");
+    Check(
+        symlink((canary_->path() + "/secret").c_str(), at("link").c_str()) == 0,
+        "link");
     Check(symlink("../outside/secret", at("up").c_str()) == 0, "up");
     Check(symlink(canary_->path().c_str(), at("outside").c_str()) == 0,
           "outside");
@@ -152,8 +151,8 @@ class HostilePassthrough : public SocketTest {
     Check(mknod(at("block").c_str(), S_IFBLK | 0666, makedev(7, 0)) == 0,
           "block");
     Check(mknod(at("socket").c_str(), S_IFSOCK | 0666, 0) == 0, "socket");
-    for (const char* name : {"fifo", "char", "block", "socket", "link", "up",
-                             "outside"}) {
+    for (const char* name :
+         {"fifo", "char", "block", "socket", "link", "up", "outside"}) {
       special_.Add(at(name));
     }
   }

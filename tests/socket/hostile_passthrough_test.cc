@@ -145,8 +145,7 @@ TEST_F(HostilePassthroughTest, Cve202035517SpecialFilesAreNotOpened) {
       for (uint32_t flags : {0, O_NONBLOCK, O_PATH, O_TRUNC, O_CREAT,
                              O_DIRECTORY, O_TMPFILE, O_NOFOLLOW, O_DIRECT}) {
         EXPECT_NE(TryOpen(node, access | flags).error(), 0) << access << flags;
-        EXPECT_NE(
-            TryOpen(node, access | flags, abi::FUSE_OPENDIR).error(), 0);
+        EXPECT_NE(TryOpen(node, access | flags, abi::FUSE_OPENDIR).error(), 0);
       }
     }
     EXPECT_NE(Ask(SetattrMessage(node, Setting(abi::FATTR_SIZE))), 0);
@@ -173,8 +172,10 @@ TEST_F(HostilePassthroughTest, Cve202035517SpecialFilesAreNotOpened) {
     for (std::string_view name :
          {"user.canary", "trusted.x", "security.x", "system.x",
           "system.posix_acl_access", "security.capability", "x", "user."}) {
-      Ask(Message(abi::FUSE_SETXATTR, node).Struct(set).Name(name).Raw(
-          "dies!"));
+      Ask(Message(abi::FUSE_SETXATTR, node)
+              .Struct(set)
+              .Name(name)
+              .Raw("dies!"));
       Ask(Message(abi::FUSE_GETXATTR, node)
               .Struct(abi::fuse_getxattr_in{100, 0})
               .Name(name));
@@ -209,8 +210,8 @@ TEST_F(HostilePassthroughTest, FlagsOfOpenLeadNowhere) {
     abi::fuse_write_in write{};
     write.fh = opened.As<abi::fuse_open_out>().fh;
     write.size = 4;
-    EXPECT_EQ(Ask(Message(abi::FUSE_WRITE, nodes_[0]).Struct(write).Raw("data")),
-              0)
+    EXPECT_EQ(
+        Ask(Message(abi::FUSE_WRITE, nodes_[0]).Struct(write).Raw("data")), 0)
         << flags;
     EXPECT_EQ(TryOpen(nodes_[1], O_RDONLY | flags).error(), EISDIR) << flags;
   }
@@ -361,8 +362,8 @@ TEST_F(HostilePassthroughTest, OddIoctlsAreRefused) {
     }
     for (uint32_t size : {0u, 1u, 3u}) {
       EXPECT_NE(Ask(Message(abi::FUSE_IOCTL, nodes_[0])
-                        .Struct(abi::fuse_ioctl_in{
-                            handle, flags, FS_IOC_SETFLAGS, 1, size, 0})
+                        .Struct(abi::fuse_ioctl_in{handle, flags,
+                                                   FS_IOC_SETFLAGS, 1, size, 0})
                         .Raw(std::string(size, '\0'))),
                 0)
           << size;
@@ -374,8 +375,8 @@ TEST_F(HostilePassthroughTest, OddIoctlsAreRefused) {
 TEST_F(HostilePassthroughTest, NumbersAtTheEdgeOfFallocateAndLseek) {
   Serve();
   const uint64_t file = Open(nodes_[0], O_RDWR);
-  const uint64_t edges[] = {0, uint64_t{1} << 62, INT64_MAX,
-                            uint64_t{1} << 63, UINT64_MAX};
+  const uint64_t edges[] = {0, uint64_t{1} << 62, INT64_MAX, uint64_t{1} << 63,
+                            UINT64_MAX};
   for (uint64_t offset : edges) {
     for (uint64_t length : edges) {
       for (uint32_t mode : {0u, 1u, 2u, 3u, 8u, 16u, 64u, 1u << 31, ~0u}) {

@@ -86,14 +86,32 @@ class HostileRandomTest : public HostilePassthrough {
     return OneOf(handles_);
   }
   std::string AnyName() {
-    static const auto* const names = new std::vector<std::string>{
-        "..",     ".",           "a/b",           "/etc/passwd",
-        "../x",   "../outside",  "",              "file",
-        "dir",    "link",        "up",            "outside",
-        "fifo",   "char",        "block",         "socket",
-        "inner",  "secret",      std::string(255, 'n'),
-        "new",    "other",       std::string(256, 'n'),
-        "third",  "a\xff\n",     std::string(4095, 'n')};
+    static const auto* const names =
+        new std::vector<std::string>{"..",
+                                     ".",
+                                     "a/b",
+                                     "/etc/passwd",
+                                     "../x",
+                                     "../outside",
+                                     "",
+                                     "file",
+                                     "dir",
+                                     "link",
+                                     "up",
+                                     "outside",
+                                     "fifo",
+                                     "char",
+                                     "block",
+                                     "socket",
+                                     "inner",
+                                     "secret",
+                                     std::string(255, 'n'),
+                                     "new",
+                                     "other",
+                                     std::string(256, 'n'),
+                                     "third",
+                                     "a\xff\n",
+                                     std::string(4095, 'n')};
     return Below(4) == 0 ? "n" + std::to_string(Below(20)) : OneOf(*names);
   }
   uint64_t Number() {
@@ -338,8 +356,8 @@ class HostileRandomTest : public HostilePassthrough {
         LearnNode(reply.As<abi::fuse_entry_out>().nodeid);
         return;
       case abi::FUSE_READDIRPLUS:
-        for (size_t at = 0; at + sizeof(abi::fuse_entry_out) + 24 <
-                            reply.body.size();) {
+        for (size_t at = 0;
+             at + sizeof(abi::fuse_entry_out) + 24 < reply.body.size();) {
           abi::fuse_entry_out entry;
           std::memcpy(&entry, reply.body.data() + at, sizeof entry);
           LearnNode(entry.nodeid);

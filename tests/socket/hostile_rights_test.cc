@@ -61,11 +61,11 @@ TEST_F(HostileRightsTest, ImmutableFilesStaySoForOrdinaryUsers) {
     GTEST_SKIP() << "the source's filesystem has no such flag";
   }
   const std::string none(4, '\0');
-  EXPECT_EQ(Ask(Message(abi::FUSE_IOCTL, nodes_[0])
-                    .Struct(abi::fuse_ioctl_in{handle, 0, FS_IOC_SETFLAGS, 1,
-                                               4, 0})
-                    .Raw(none)),
-            EPERM);
+  EXPECT_EQ(
+      Ask(Message(abi::FUSE_IOCTL, nodes_[0])
+              .Struct(abi::fuse_ioctl_in{handle, 0, FS_IOC_SETFLAGS, 1, 4, 0})
+              .Raw(none)),
+      EPERM);
   EXPECT_EQ(ioctl(file.get(), FS_IOC_GETFLAGS, &flags), 0);
   EXPECT_NE(flags & FS_IMMUTABLE_FL, 0);
   // Root may.
@@ -84,8 +84,7 @@ TEST_F(HostileRightsTest, ProcessesAreNotShownToWhoMayNotSeeThem) {
   ASSERT_EQ(mount("/proc", proc.c_str(), nullptr, MS_BIND, nullptr), 0);
   Process roots({"sleep", "1000"});
   Serve();
-  const uint64_t process =
-      Node(std::to_string(roots.pid()), Node("proc"));
+  const uint64_t process = Node(std::to_string(roots.pid()), Node("proc"));
   for (std::string_view name : {"maps", "mem", "environ", "uid_map"}) {
     const uint64_t node = Node(name, process);
     for (uint32_t flags : {O_RDONLY, O_WRONLY, O_RDWR}) {
@@ -105,10 +104,10 @@ TEST_F(HostileRightsTest, MagicLinksAreNotFollowed) {
   Serve();
   const uint64_t self = Node(std::to_string(getpid()), Node("proc"));
   const uint64_t fds = Node("fd", self);
-  const uint64_t links[] = {
-      Node("root", self), Node("cwd", self), Node("exe", self),
-      Node(std::to_string(outside.get()), fds),
-      Node(std::to_string(secret.get()), fds)};
+  const uint64_t links[] = {Node("root", self), Node("cwd", self),
+                            Node("exe", self),
+                            Node(std::to_string(outside.get()), fds),
+                            Node(std::to_string(secret.get()), fds)};
   for (uint64_t link : links) {
     const Received attr = peer_.Ask(
         Message(abi::FUSE_GETATTR, link).Struct(abi::fuse_getattr_in{}));

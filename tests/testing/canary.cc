@@ -16,8 +16,8 @@
 namespace barefuse::testing {
 namespace {
 
-constexpr const char* kNames[] = {"", "/secret", "/dir", "/dir/inner",
-                                  "/fifo", "/link"};
+constexpr const char* kNames[] = {"",           "/secret", "/dir",
+                                  "/dir/inner", "/fifo",   "/link"};
 
 // The names and values of its extended attributes.
 std::string XattrsOf(const std::string& path) {

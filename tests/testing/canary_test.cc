@@ -21,7 +21,8 @@ struct Deed {
 TEST(CanaryTest, NoticesWhatIsDoneToIt) {
   const Deed deeds[] = {
       {"read", [](const std::string& at) { ReadFile(at + "/secret"); }},
-      {"read below", [](const std::string& at) { ReadFile(at + "/dir/inner"); }},
+      {"read below",
+       [](const std::string& at) { ReadFile(at + "/dir/inner"); }},
       {"open",
        [](const std::string& at) {
          UniqueFd(open((at + "/secret").c_str(), O_RDONLY | O_CLOEXEC));
@@ -45,8 +46,8 @@ TEST(CanaryTest, NoticesWhatIsDoneToIt) {
        }},
       {"link",
        [](const std::string& at) {
-         EXPECT_EQ(
-             link((at + "/secret").c_str(), (at + "/../other").c_str()), 0);
+         EXPECT_EQ(link((at + "/secret").c_str(), (at + "/../other").c_str()),
+                   0);
        }},
       {"creation", [](const std::string& at) { WriteFile(at + "/new", ""); }},
       {"removal",
