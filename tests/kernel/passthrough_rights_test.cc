@@ -89,7 +89,8 @@ TEST_F(PassthroughRightsTest, WhatIsMountedOverProcLeadsNowhere) {
   Check(mkdir((fake + "/self/fd").c_str(), 0755) == 0, "fd");
   for (int i = 0; i < 200; ++i) {
     const std::string link = fake + "/self/fd/" + std::to_string(i);
-    Check(symlink((canary.path() + "/secret").c_str(), link.c_str()) == 0, link);
+    Check(symlink((canary.path() + "/secret").c_str(), link.c_str()) == 0,
+          link);
   }
   ASSERT_EQ(mount(fake.c_str(), "/proc", nullptr, MS_BIND, nullptr), 0);
   const int mode = Errno(chmod((mnt_ + "/file").c_str(), 0777));
@@ -130,9 +131,9 @@ TEST_F(PassthroughRightsTest, SourcesWithoutAclsAreForEverybody) {
 // procfs asks who opens and reads, not what the mode says.
 TEST_F(PassthroughRightsTest, ProcessesAreNotShownToWhoMayNotSeeThem) {
   Check(mkdir((source_ + "/proc").c_str(), 0755) == 0, "proc");
-  ASSERT_EQ(mount("/proc", (source_ + "/proc").c_str(), nullptr, MS_BIND,
-                  nullptr),
-            0);
+  ASSERT_EQ(
+      mount("/proc", (source_ + "/proc").c_str(), nullptr, MS_BIND, nullptr),
+      0);
   Process roots({"sleep", "1000"});
   const std::string maps = "/proc/" + std::to_string(roots.pid()) + "/maps";
   auto read_maps = [](const std::string& path) {
@@ -164,27 +165,25 @@ TEST_F(PassthroughRightsTest, NamespacesOfAttributesKeepTheirRights) {
        {"trusted.x", "trusted.new", "security.x", "security.new",
         "security.capability", "system.x", "system.data"}) {
     EXPECT_NE(AsNobody([&] {
-                return Errno(
-                    setxattr(path.c_str(), name, &capability,
-                             XATTR_CAPS_SZ_2, 0));
+                return Errno(setxattr(path.c_str(), name, &capability,
+                                      XATTR_CAPS_SZ_2, 0));
               }),
               0)
         << name;
-    EXPECT_NE(
-        AsNobody([&] { return Errno(removexattr(path.c_str(), name)); }), 0)
+    EXPECT_NE(AsNobody([&] { return Errno(removexattr(path.c_str(), name)); }),
+              0)
         << name;
   }
   char buffer[100];
   EXPECT_NE(AsNobody([&] {
-              return Errno(getxattr(path.c_str(), "trusted.x", buffer,
-                                    sizeof buffer));
+              return Errno(
+                  getxattr(path.c_str(), "trusted.x", buffer, sizeof buffer));
             }),
             0);
   EXPECT_EQ(AsNobody([&] {
-              const ssize_t n =
-                  listxattr(path.c_str(), buffer, sizeof buffer);
-              const std::string_view names(
-                  buffer, n < 0 ? 0 : static_cast<size_t>(n));
+              const ssize_t n = listxattr(path.c_str(), buffer, sizeof buffer);
+              const std::string_view names(buffer,
+                                           n < 0 ? 0 : static_cast<size_t>(n));
               return names.find("trusted") == names.npos ? 0 : 1;
             }),
             0);
@@ -204,13 +203,13 @@ TEST_F(PassthroughRightsTest, FlagsThatTakeARightAreRootsAlone) {
   }
   Mount();
   for (int flag : {FS_IMMUTABLE_FL, FS_APPEND_FL}) {
-    EXPECT_EQ(AsNobody([&] {
-                UniqueFd file(
-                    open((mnt_ + "/file").c_str(), O_RDONLY | O_CLOEXEC));
-                int set = flag;
-                return Errno(ioctl(file.get(), FS_IOC_SETFLAGS, &set));
-              }),
-              EPERM);
+    EXPECT_EQ(
+        AsNobody([&] {
+          UniqueFd file(open((mnt_ + "/file").c_str(), O_RDONLY | O_CLOEXEC));
+          int set = flag;
+          return Errno(ioctl(file.get(), FS_IOC_SETFLAGS, &set));
+        }),
+        EPERM);
   }
   EXPECT_EQ(ioctl(fd.get(), FS_IOC_GETFLAGS, &flags), 0);
   EXPECT_EQ(flags & (FS_IMMUTABLE_FL | FS_APPEND_FL), 0);
@@ -301,8 +300,8 @@ TEST_P(PassthroughPrivilegesTest, Cve202120263CapabilitiesGoWithTheFirstWrite) {
     return open_and(path, O_WRONLY | O_TRUNC, [](int) { return 0; });
   };
   const Deed deeds[] = {
-      {"write", false, write_x},        {"write by root", true, write_x},
-      {"append", false, append_x},      {"truncate", false, shorten},
+      {"write", false, write_x},           {"write by root", true, write_x},
+      {"append", false, append_x},         {"truncate", false, shorten},
       {"truncate by root", true, shorten}, {"fallocate", false, make_room},
       {"O_TRUNC", false, open_anew},
   };
@@ -323,9 +322,9 @@ TEST_P(PassthroughPrivilegesTest, Cve202120263CapabilitiesGoWithTheFirstWrite) {
     // The kernel knows of it.
     EXPECT_EQ(getxattr(above.c_str(), "security.capability", nullptr, 0),
               XATTR_CAPS_SZ_2);
-    EXPECT_EQ(it.by_root ? it.deed(above)
-                         : AsNobody([&] { return it.deed(above); }),
-              0);
+    EXPECT_EQ(
+        it.by_root ? it.deed(above) : AsNobody([&] { return it.deed(above); }),
+        0);
     EXPECT_EQ(getxattr(below.c_str(), "security.capability", nullptr, 0), -1);
     EXPECT_EQ(Stat(below).st_mode & 07777, it.by_root ? 06777u : 0777u);
   }
