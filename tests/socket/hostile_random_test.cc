@@ -38,7 +38,7 @@ class HostileRandomTest : public HostilePassthrough {
       }
       if (Below(20) == 0) Send(ForgetMessage(AnyNode(), Number()));
     }
-    peer_.ExpectSilence();
+    ExpectNoMore();
   }
   // Gives all back.
   void ComeToReason() {
