@@ -13,6 +13,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <thread>
 #include <vector>
 
@@ -268,6 +269,9 @@ TEST_F(PassthroughRightsTest, DevicesAreMadeByRootAlone) {
 struct Way {
   const char* name;
   PassthroughOptions options;
+  friend std::ostream& operator<<(std::ostream& out, const Way& way) {
+    return out << way.name;
+  }
 };
 class PassthroughPrivilegesTest : public PassthroughRightsTest,
                                   public ::testing::WithParamInterface<Way> {};
