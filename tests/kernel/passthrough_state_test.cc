@@ -64,8 +64,7 @@ void UseAll(const std::vector<Opened>& files, Findings* found) {
         std::string(1, letter) + ", written by " + writer.mode->name;
     AlignedBuffer block(kBlock, letter);
     const off_t at = (letter - 'A') % 2 * static_cast<off_t>(kBlock);
-    (*found)[step] =
-        Number(pwrite(writer.fd.get(), block.data(), kBlock, at));
+    (*found)[step] = Number(pwrite(writer.fd.get(), block.data(), kBlock, at));
     size_t number = 0;
     for (const Opened& reader : files) {
       ++number;
@@ -161,9 +160,9 @@ TEST_P(PassthroughStateTest, WhatIsCreatedIsOpenedAgainInEveryMode) {
       const std::string name = root + "/" + std::string(first.name);
       std::vector<Opened> files;
       files.push_back(
-          {&first, UniqueFd(open(name.c_str(),
-                                 first.flags | O_CREAT | O_EXCL | O_CLOEXEC,
-                                 0600))});
+          {&first,
+           UniqueFd(open(name.c_str(),
+                         first.flags | O_CREAT | O_EXCL | O_CLOEXEC, 0600))});
       found[std::string("create ") + first.name] = Said(files[0].fd.get());
       for (const Mode& mode : kModes) {
         files.push_back(
@@ -200,9 +199,8 @@ TEST_P(PassthroughStateTest, UnnamedFilesAreNamedAndOpenedAgain) {
       ++count;
       const std::string proc =
           "/proc/self/fd/" + std::to_string(files[0].fd.get());
-      found[std::string("link ") + first.name] =
-          Said(linkat(AT_FDCWD, proc.c_str(), AT_FDCWD, name.c_str(),
-                      AT_SYMLINK_FOLLOW));
+      found[std::string("link ") + first.name] = Said(linkat(
+          AT_FDCWD, proc.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW));
       for (const Mode& mode : kModes) {
         files.push_back(
             {&mode, UniqueFd(open(name.c_str(), mode.flags | O_CLOEXEC))});
@@ -232,7 +230,8 @@ TEST_P(PassthroughStateTest, TheBackingFileLivesAsLongAsAnOpen) {
   for (uint64_t round = 1; round <= 3; ++round) {
     std::vector<UniqueFd> fds;
     for (const Mode& mode : kModes) {
-      if ((mode.flags & O_TRUNC) == 0) fds.push_back(Open("file", mode.flags));
+      if ((mode.flags & O_TRUNC) == 0)
+        fds.push_back(Open(mnt_ + "/file", mode.flags));
     }
     EXPECT_EQ(BackingOpens(), backed() ? round : 0);
     while (fds.size() > 1) fds.erase(fds.begin());
@@ -250,7 +249,7 @@ TEST_P(PassthroughStateTest, AWriterComesAfterAReader) {
   testing::Check(chmod(source_.c_str(), 0777) == 0, source_);
   testing::Check(chmod((source_ + "/file").c_str(), 0666) == 0, "chmod");
   Mount();
-  UniqueFd reader = Open("file", O_RDONLY);
+  UniqueFd reader = Open(mnt_ + "/file", O_RDONLY);
   EXPECT_EQ(ReadAt(reader, 0, 100), "content");
   EXPECT_EQ(pwrite(reader.get(), "x", 1, 0), -1);
   EXPECT_EQ(errno, EBADF);
@@ -324,7 +323,7 @@ TEST_P(PassthroughStateTest, AnotherProcessUsesADescriptorThatItIsSent) {
     return pwrite(fd, "C", 1, 0) == 1 ? 0 : 4;
   });
   theirs.reset();
-  UniqueFd fd = Open("file", O_RDWR);
+  UniqueFd fd = Open(mnt_ + "/file", O_RDWR);
   char byte = 'x';
   iovec data = {&byte, 1};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
@@ -401,8 +400,7 @@ TEST_P(PassthroughStateTest, ProgramsRunAndAreNotWrittenToMeanwhile) {
     found["runs while it is read"] = Running(cat).Echo();
     UniqueFd writer(open(cat.c_str(), O_WRONLY | O_CLOEXEC));
     found["open afterwards"] = Said(writer.get());
-    found["while it is written"] =
-        strerrorname_np(Running(cat).End());
+    found["while it is written"] = strerrorname_np(Running(cat).End());
     writer.reset();
     found["after that"] = Running(cat).Echo();
     testing::Check(chmod(cat.c_str(), 0644) == 0, cat);

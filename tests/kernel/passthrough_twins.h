@@ -143,6 +143,16 @@ class TwinTest : public PassthroughTest,
                             .timeout = timeout},
                            std::move(session));
   }
+  // Those of suite_files.h, which take whole paths: the source's too.
+  static UniqueFd Open(const std::string& path, int flags, mode_t mode = 0644) {
+    return barefuse::Open(path, flags, mode);
+  }
+  static std::string ReadAt(const UniqueFd& fd, off_t offset, size_t size) {
+    return barefuse::ReadAt(fd, offset, size);
+  }
+  static void WriteAt(const UniqueFd& fd, off_t offset, std::string_view text) {
+    barefuse::WriteAt(fd, offset, text);
+  }
   // Whether files are backed by the source's.
   bool backed() const { return GetParam().way != "nopassthrough"; }
 
@@ -215,9 +225,8 @@ class AlignedBuffer {
 
 }  // namespace barefuse
 
-#define INSTANTIATE_SETTINGS(fixture, ...)                           \
-  INSTANTIATE_TEST_SUITE_P(On, fixture,                              \
-                           ::testing::ValuesIn(Settings(__VA_ARGS__)), \
-                           SettingName)
+#define INSTANTIATE_SETTINGS(fixture, ...) \
+  INSTANTIATE_TEST_SUITE_P(                \
+      On, fixture, ::testing::ValuesIn(Settings(__VA_ARGS__)), SettingName)
 
 #endif  // BAREFUSE_TESTS_KERNEL_PASSTHROUGH_TWINS_H_
