@@ -206,36 +206,66 @@ TEST_P(PassthroughCoherenceTest, AttributesAfterChangesOfTheInode) {
 
 // --- Content ---
 
-// One write by Linux's older interface for asynchronous ones, which has been
-// submitted when this is made.
-class AioWrite {
+// One who writes directly, in one of several ways. Gives what pwrite(2) does.
+class DirectWriter {
  public:
-  AioWrite(int fd, AlignedBuffer* block, off_t offset) {
-    testing::Check(syscall(SYS_io_setup, 1, &context_) == 0, "io_setup");
-    request_.aio_fildes = static_cast<uint32_t>(fd);
-    request_.aio_lio_opcode = IOCB_CMD_PWRITE;
-    request_.aio_buf = reinterpret_cast<uint64_t>(block->data());
-    request_.aio_nbytes = block->size();
-    request_.aio_offset = offset;
-    iocb* requests[] = {&request_};
-    testing::Check(syscall(SYS_io_submit, context_, 1, requests) == 1,
-                   "io_submit");
+  virtual ~DirectWriter() = default;
+  virtual long Write(int fd, AlignedBuffer* block, off_t offset) {
+    return pwrite(fd, block->data(), block->size(), offset);
   }
-  ~AioWrite() { syscall(SYS_io_destroy, context_); }
-  AioWrite(const AioWrite&) = delete;
-  AioWrite& operator=(const AioWrite&) = delete;
+};
 
-  long Wait() {
+class RingWriter : public DirectWriter {
+ public:
+  RingWriter() {
+    testing::Check(io_uring_queue_init(4, &ring_, 0) == 0, "io_uring");
+  }
+  ~RingWriter() override { io_uring_queue_exit(&ring_); }
+  long Write(int fd, AlignedBuffer* block, off_t offset) override {
+    io_uring_prep_write(io_uring_get_sqe(&ring_), fd, block->data(),
+                        static_cast<unsigned>(block->size()),
+                        static_cast<uint64_t>(offset));
+    io_uring_cqe* cqe = nullptr;
+    testing::Check(io_uring_submit_and_wait(&ring_, 1) == 1 &&
+                       io_uring_peek_cqe(&ring_, &cqe) == 0,
+                   "io_uring");
+    const int result = cqe->res;
+    io_uring_cqe_seen(&ring_, cqe);
+    errno = result < 0 ? -result : 0;
+    return result < 0 ? -1 : result;
+  }
+
+ private:
+  io_uring ring_{};
+};
+
+// By Linux's older interface for asynchronous writes.
+class AioWriter : public DirectWriter {
+ public:
+  AioWriter() {
+    testing::Check(syscall(SYS_io_setup, 1, &context_) == 0, "io_setup");
+  }
+  ~AioWriter() override { syscall(SYS_io_destroy, context_); }
+  long Write(int fd, AlignedBuffer* block, off_t offset) override {
+    iocb request{};
+    request.aio_fildes = static_cast<uint32_t>(fd);
+    request.aio_lio_opcode = IOCB_CMD_PWRITE;
+    request.aio_buf = reinterpret_cast<uint64_t>(block->data());
+    request.aio_nbytes = block->size();
+    request.aio_offset = offset;
+    iocb* requests[] = {&request};
+    if (syscall(SYS_io_submit, context_, 1, requests) != 1) return -1;
     io_event event{};
     testing::Check(
         syscall(SYS_io_getevents, context_, 1, 1, &event, nullptr) == 1,
         "io_getevents");
-    return static_cast<long>(event.res);
+    const auto result = static_cast<long>(event.res);
+    errno = result < 0 ? static_cast<int>(-result) : 0;
+    return result < 0 ? -1 : result;
   }
 
  private:
   aio_context_t context_ = 0;
-  iocb request_{};
 };
 
 // How a descriptor comes to write directly.
@@ -253,23 +283,15 @@ UniqueFd OpenDirect(const std::string& path, Direct how) {
 // over, what is read is what was written.
 TEST_P(PassthroughCoherenceTest, DirectWritesAreSeenByBufferedReads) {
   Mount();
-  const std::pair<const char*, std::function<long(int, AlignedBuffer*, off_t)>>
-      ways[] = {
-          {"pwrite",
-           [](int fd, AlignedBuffer* block, off_t at) -> long {
-             return pwrite(fd, block->data(), block->size(), at);
-           }},
-          {"io_uring",
-           [](int fd, AlignedBuffer* block, off_t at) {
-             return RingWrite(fd, block->data(), block->size(), at);
-           }},
-          {"libaio", [](int fd, AlignedBuffer* block,
-                        off_t at) { return AioWrite(fd, block, at).Wait(); }},
-      };
+  DirectWriter by_call;
+  RingWriter by_ring;
+  AioWriter by_aio;
+  const std::pair<const char*, DirectWriter*> ways[] = {
+      {"pwrite", &by_call}, {"io_uring", &by_ring}, {"libaio", &by_aio}};
   ExpectAsOnSource([&](const std::string& root) {
     Findings found;
     for (const Direct how : {Direct::kByOpen, Direct::kByFcntl}) {
-      for (const auto& [name, run] : ways) {
+      for (const auto& [name, direct] : ways) {
         const std::string step =
             std::string(name) +
             (how == Direct::kByOpen ? " by open" : " by fcntl");
@@ -290,7 +312,7 @@ TEST_P(PassthroughCoherenceTest, DirectWritesAreSeenByBufferedReads) {
           ReadAt(buffered, 0, 4 * kPage);
           AlignedBuffer block(kPage, letter);
           const off_t at = static_cast<off_t>(i % 4 * kPage);
-          const long written = run(writer.get(), &block, at);
+          const long written = direct->Write(writer.get(), &block, at);
           if (written != static_cast<long>(kPage)) wrong = Number(written);
           if (ReadAt(buffered, at, kPage) != std::string(kPage, letter)) {
             ++stale;
