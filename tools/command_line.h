@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -48,6 +50,19 @@ ValueKind Assign(T* to, T value) {
 }
 ValueKind Text(std::string* to);
 
+// One of some names, each with what it stands for.
+using SetChoice = std::function<void(size_t)>;
+ValueKind ChoiceKind(std::vector<std::string> names, SetChoice set);
+template <class T>
+ValueKind Choice(T* to, std::vector<std::pair<std::string, T>> choices) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : choices) names.push_back(name);
+  return ChoiceKind(std::move(names),
+                    [to, choices = std::move(choices)](size_t chosen) {
+                      *to = choices[chosen].second;
+                    });
+}
+
 using SetNumber = std::function<void(uint64_t)>;
 // A decimal number.
 ValueKind NumberKind(uint64_t low, uint64_t high, std::string preset,
@@ -73,6 +88,8 @@ ValueKind Size(Integer* to, uint64_t low, uint64_t high,
 ValueKind Mode(uint32_t* to);
 // Seconds with a fraction, or whole ones, or whole microseconds.
 ValueKind Seconds(absl::Duration* to, uint32_t high);
+ValueKind Seconds(std::optional<absl::Duration>* to, uint32_t high,
+                  std::string preset);
 ValueKind WholeSeconds(absl::Duration* to, uint32_t high,
                        std::string preset = "");
 ValueKind Microseconds(absl::Duration* to, uint32_t high);

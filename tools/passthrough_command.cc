@@ -44,14 +44,34 @@ void Describe(Caller caller, PassthroughCommand* command, CommandLine* line) {
          .kind = Number(&command->session.backing_depth, 0, 1)},
         {.name = "direct-io",
          .help = "reads and writes bypass the kernel's page cache",
-         .kind = Assign(&file_system.direct_io, true)},
-        {.name = "nocache",
-         .help = "names and attributes are asked for every time",
-         .kind = Assign(&file_system.timeout, absl::ZeroDuration())},
+         .kind = Assign(&file_system.direct_io, true)}}});
+  line->Add(
+      {"What the kernel may keep",
+       {{.name = "cache",
+         .value = "MODE",
+         .help = "never: names and attributes are asked for every time\n"
+                 "auto: for a moment; data of files that have changed is read "
+                 "anew when they are opened (default)\n"
+                 "always: for long, the entries of directories too; for a "
+                 "SOURCE that is changed here only",
+         .kind = Choice(&file_system.cache, {{"never", CacheMode::kNever},
+                                             {"auto", CacheMode::kAuto},
+                                             {"always", CacheMode::kAlways}})},
         {.name = "timeout",
          .value = "SECONDS",
-         .help = "how long they may be trusted otherwise",
-         .kind = Seconds(&file_system.timeout, kMostSeconds)}}});
+         .help = "how long names and attributes may be trusted, and so the "
+                 "longest time until changes made in SOURCE show",
+         .kind = Seconds(&file_system.timeout, kMostSeconds,
+                         "by --cache: 0, 1 or 86400")},
+        {.name = "attr-timeout",
+         .value = "SECONDS",
+         .help = "attributes alone",
+         .kind =
+             Seconds(&file_system.attr_timeout, kMostSeconds, "as --timeout")},
+        {.name = "writeback",
+         .help = "writes are gathered in the kernel; no file is passed "
+                 "through then, and SOURCE must be changed here only",
+         .kind = Assign(&file_system.writeback, true)}}});
   AddSessionOptions(command, line);
   line->AddOperand("SOURCE", &file_system.source);
   line->AddOperand("MOUNTPOINT", &command->mountpoint);

@@ -26,7 +26,10 @@ TEST(PassthroughCommand, DefaultsAreThoseOfTheHelp) {
   EXPECT_EQ(command.mountpoint, "/mnt");
   EXPECT_TRUE(command.file_system.passthrough);
   EXPECT_FALSE(command.file_system.direct_io);
-  EXPECT_EQ(command.file_system.timeout, absl::Seconds(1));
+  EXPECT_EQ(command.file_system.cache, CacheMode::kAuto);
+  EXPECT_EQ(command.file_system.timeout, std::nullopt);
+  EXPECT_EQ(command.file_system.attr_timeout, std::nullopt);
+  EXPECT_FALSE(command.file_system.writeback);
   EXPECT_TRUE(command.session.mount.default_permissions);
   EXPECT_FALSE(command.session.mount.allow_other);
   EXPECT_EQ(command.session.mount.fsname, "/source");
@@ -49,7 +52,13 @@ TEST(PassthroughCommand, TakesEveryOption) {
   EXPECT_TRUE(Parsed({"-d"}).debug);
   EXPECT_FALSE(Parsed({"--nopassthrough"}).file_system.passthrough);
   EXPECT_TRUE(Parsed({"--direct-io"}).file_system.direct_io);
-  EXPECT_EQ(Parsed({"--nocache"}).file_system.timeout, absl::ZeroDuration());
+  EXPECT_EQ(Parsed({"--cache=never"}).file_system.cache, CacheMode::kNever);
+  EXPECT_EQ(Parsed({"--cache", "auto"}).file_system.cache, CacheMode::kAuto);
+  EXPECT_EQ(Parsed({"-o", "cache=always"}).file_system.cache,
+            CacheMode::kAlways);
+  EXPECT_TRUE(Parsed({"--writeback"}).file_system.writeback);
+  EXPECT_EQ(Parsed({"--attr-timeout=3"}).file_system.attr_timeout,
+            absl::Seconds(3));
   EXPECT_EQ(Parsed({"--timeout=0.5"}).file_system.timeout,
             absl::Milliseconds(500));
   EXPECT_EQ(Parsed({"--single"}).session.workers, 1u);

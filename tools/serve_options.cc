@@ -1,22 +1,21 @@
 #include "tools/serve_options.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 
 namespace barefuse {
 namespace {
 
 ValueKind TransportName(TransportKind* to) {
-  return {[to](std::string_view option, std::string_view name) -> absl::Status {
-    for (TransportKind known : {TransportKind::kAuto, TransportKind::kDevUring,
-                                TransportKind::kDev}) {
-      if (name != TransportText(known)) continue;
-      *to = known;
-      return absl::OkStatus();
-    }
-    return absl::InvalidArgumentError(
-        absl::StrCat(std::string(option), ": \"", std::string(name),
-                     "\" is not auto, dev-uring or dev"));
-  }};
+  std::vector<std::pair<std::string, TransportKind>> kinds;
+  for (TransportKind kind :
+       {TransportKind::kAuto, TransportKind::kDevUring, TransportKind::kDev}) {
+    kinds.emplace_back(TransportText(kind), kind);
+  }
+  return Choice(to, std::move(kinds));
 }
 
 ValueKind Debug(ServeOptions* options) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tools/command_line.h"
 
 namespace barefuse {
@@ -119,7 +120,10 @@ ValueKind Mode(uint32_t* to) {
                              absl::Hex(*to >> 3 & 7), absl::Hex(*to & 7)))};
 }
 
-ValueKind Seconds(absl::Duration* to, uint32_t high) {
+namespace {
+
+template <class Duration>
+ValueKind SecondsTo(Duration* to, uint32_t high, const std::string& preset) {
   auto apply = [to, high](std::string_view option, std::string_view value) {
     double seconds = 0;
     if (!Read(value, &seconds) || std::signbit(seconds) || !(seconds <= high)) {
@@ -128,7 +132,33 @@ ValueKind Seconds(absl::Duration* to, uint32_t high) {
     *to = absl::Seconds(seconds);
     return absl::OkStatus();
   };
-  return {apply, Range("0", absl::StrCat(high), SecondsText(*to))};
+  return {apply, Range("0", absl::StrCat(high), preset)};
+}
+
+}  // namespace
+
+ValueKind Seconds(absl::Duration* to, uint32_t high) {
+  return SecondsTo(to, high, SecondsText(*to));
+}
+
+ValueKind Seconds(std::optional<absl::Duration>* to, uint32_t high,
+                  std::string preset) {
+  return SecondsTo(to, high, preset);
+}
+
+ValueKind ChoiceKind(std::vector<std::string> names, SetChoice set) {
+  return {[names = std::move(names), set = std::move(set)](
+              std::string_view option, std::string_view value) -> absl::Status {
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (names[i] != value) continue;
+      set(i);
+      return absl::OkStatus();
+    }
+    return Wrong(
+        option, value,
+        absl::StrCat(absl::StrJoin(names.begin(), names.end() - 1, ", "),
+                     " or ", names.back()));
+  }};
 }
 
 ValueKind WholeSeconds(absl::Duration* to, uint32_t high, std::string preset) {

@@ -103,8 +103,11 @@ int InodeTable::Lookup(UniqueFd fd, Inode* inode, struct statx* info) {
       if (known.handle.pinned()) inode->fd = shard.pins.at(*it);
     } else {
       inode->node = shard.next++ * kShards + number;
-      shard.nodes[inode->node] = Known{1, handle, inode->mount->index,
-                                       static_cast<uint16_t>(inode->type)};
+      shard.nodes[inode->node] =
+          Known{.lookups = 1,
+                .handle = handle,
+                .mount = inode->mount->index,
+                .type = static_cast<uint16_t>(inode->type)};
       shard.by_key.insert(inode->node);
       if (handle.pinned()) shard.pins[inode->node] = inode->fd;
     }
@@ -173,6 +176,14 @@ bool InodeTable::IsWritten(NodeId node) {
     if (it != shard.open.end()) open = it->second.lock();
   }
   return open != nullptr && open->writers.load(std::memory_order_relaxed) != 0;
+}
+
+uint64_t InodeTable::SetVersion(NodeId node, uint64_t version) {
+  Shard& shard = ShardOf(node);
+  absl::MutexLock lock(&shard.mutex);
+  auto it = shard.nodes.find(node);
+  return it == shard.nodes.end() ? 0
+                                 : std::exchange(it->second.version, version);
 }
 
 void InodeTable::Unshare(OpenInode* inode) {

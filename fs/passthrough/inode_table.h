@@ -80,6 +80,10 @@ class InodeTable {
   // Whether somebody has it open for writing.
   bool IsWritten(NodeId node);
 
+  // Remembers which state of its data an inode was in. Gives what was
+  // remembered before; 0 for nothing.
+  uint64_t SetVersion(NodeId node, uint64_t version);
+
   SourceMounts& mounts() { return mounts_; }
   // Known inodes, the root included.
   size_t size() const;
@@ -87,6 +91,7 @@ class InodeTable {
  private:
   struct Known {
     uint64_t lookups = 0;
+    uint64_t version = 0;
     FileHandle handle;
     uint16_t mount = 0;
     uint16_t type = 0;  // S_IFMT bits

@@ -32,6 +32,18 @@ size_t CachedDescriptors() {
   return std::min<size_t>(kMost, static_cast<size_t>(limit.rlim_cur) / 4);
 }
 
+absl::Duration DefaultTimeout(CacheMode mode) {
+  switch (mode) {
+    case CacheMode::kNever:
+      return absl::ZeroDuration();
+    case CacheMode::kAlways:
+      return absl::Hours(24);
+    case CacheMode::kAuto:
+      break;
+  }
+  return absl::Seconds(1);
+}
+
 // A copy of the mounts at and below a directory, which no later mount reaches.
 // An empty descriptor and errno where there can be none.
 UniqueFd CopyTree(int directory) {
@@ -59,6 +71,12 @@ absl::StatusOr<std::shared_ptr<Passthrough>> Passthrough::Create(
   if (!source) {
     return ErrnoStatus(errno, absl::StrCat("source ", options.source));
   }
+  if (options.writeback &&
+      (options.direct_io || options.cache == CacheMode::kNever)) {
+    return absl::InvalidArgumentError(
+        "writeback keeps what is written in the kernel's cache, which "
+        "direct-io and cache=never do without: choose one");
+  }
   if (options.own_tree) {
     source = CopyTree(source.get());
     if (!source) {
@@ -82,12 +100,16 @@ absl::StatusOr<std::shared_ptr<Passthrough>> Passthrough::Create(
 Passthrough::Passthrough(PassthroughOptions options,
                          std::unique_ptr<InodeTable> inodes, UniqueFd proc_fds)
     : options_(std::move(options)),
-      timeout_seconds_(
-          static_cast<uint64_t>(absl::ToInt64Seconds(options_.timeout))),
-      timeout_nanoseconds_(static_cast<uint32_t>(
-          absl::ToInt64Nanoseconds(options_.timeout % absl::Seconds(1)))),
+      name_timeout_(options_.timeout.value_or(DefaultTimeout(options_.cache))),
+      attr_timeout_(options_.attr_timeout.value_or(
+          options_.timeout.value_or(DefaultTimeout(options_.cache)))),
       proc_fds_(std::move(proc_fds)),
       inodes_(std::move(inodes)) {}
+
+Passthrough::Timeout::Timeout(absl::Duration duration)
+    : seconds(static_cast<uint64_t>(absl::ToInt64Seconds(duration))),
+      nanoseconds(static_cast<uint32_t>(
+          absl::ToInt64Nanoseconds(duration % absl::Seconds(1)))) {}
 
 uint64_t Passthrough::WantedCapabilities() const {
   // HANDLE_KILLPRIV_V2: without it every small write costs a GETXATTR.
@@ -96,7 +118,9 @@ uint64_t Passthrough::WantedCapabilities() const {
          abi::FUSE_DIRECT_IO_ALLOW_MMAP | abi::FUSE_POSIX_ACL |
          abi::FUSE_DONT_MASK | abi::FUSE_SETXATTR_EXT |
          abi::FUSE_CREATE_SUPP_GROUP | abi::FUSE_HAS_IOCTL_DIR |
-         (options_.passthrough ? abi::FUSE_PASSTHROUGH : 0);
+         (options_.passthrough ? abi::FUSE_PASSTHROUGH : 0) |
+         (options_.writeback ? abi::FUSE_WRITEBACK_CACHE : 0) |
+         (options_.cache == CacheMode::kAlways ? abi::FUSE_CACHE_SYMLINKS : 0);
 }
 
 // What waits for the disk as a rule, and not as an exception.
@@ -115,17 +139,11 @@ Execution Passthrough::ExecutionOf(uint32_t opcode) const {
 void Passthrough::Init(Connection& connection) {
   terms_ = connection.terms().dialect;
   if (!options_.passthrough) return;
-  if (connection.terms().Has(abi::FUSE_PASSTHROUGH)) {
-    return ProbeBacking(connection);
-  }
-  said_why_not_.store(true, std::memory_order_relaxed);
-  std::string_view why =
-      proto::VerdictText(connection.terms().VerdictOf(abi::FUSE_PASSTHROUGH));
-  connection.Log(LogLevel::kInfo,
-                 absl::StrCat("no passthrough, reads and writes go through "
-                              "the server: ",
-                              absl::string_view(why.data(), why.size()),
-                              " (it needs Linux 6.9)"));
+  if (PassesThrough()) return ProbeBacking(connection);
+  const std::string why(
+      proto::VerdictText(connection.terms().VerdictOf(abi::FUSE_PASSTHROUGH)));
+  SayOnce(connection, absl::FailedPreconditionError(
+                          WritesBack() ? why : why + " (it needs Linux 6.9)"));
 }
 
 // Whether files of the source can be backing files shows with the first one. An
@@ -141,24 +159,52 @@ void Passthrough::ProbeBacking(Connection& connection) {
   if (!backing.ok()) SayOnce(connection, backing.status());
 }
 
-void Passthrough::SetTimeout(abi::fuse_entry_out* entry) const {
-  entry->entry_valid = entry->attr_valid = timeout_seconds_;
-  entry->entry_valid_nsec = entry->attr_valid_nsec = timeout_nanoseconds_;
+// Whether the attributes of an inode may change without the kernel noticing: by
+// stores to a mapping, which has become the backing file's own.
+bool Passthrough::ChangesUnseen(NodeId node) {
+  return PassesThrough() && inodes_->IsWritten(node);
+}
+
+template <class Out>
+void Passthrough::FillAttr(NodeId node, const struct statx& info, Out* out) {
+  out->attr = ToAttr(info);
+  out->attr.ino = inodes_->mounts().ShownIno(DeviceOf(info), info.stx_ino);
+  if (ChangesUnseen(node)) return;
+  out->attr_valid = attr_timeout_.seconds;
+  out->attr_valid_nsec = attr_timeout_.nanoseconds;
+}
+
+void Passthrough::FillEntry(const Inode& inode, const struct statx& info,
+                            abi::fuse_entry_out* entry) {
+  *entry = abi::fuse_entry_out{};
+  entry->nodeid = inode.node;
+  entry->entry_valid = name_timeout_.seconds;
+  entry->entry_valid_nsec = name_timeout_.nanoseconds;
+  FillAttr(inode.node, info, entry);
+}
+
+int Passthrough::Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
+                            abi::fuse_attr_out* out) {
+  struct statx info;
+  std::shared_ptr<OpenFile> file = has_fh ? files_.Find(fh) : nullptr;
+  if (file != nullptr) {
+    if (int error = StatFd(file->fd.get(), &info)) return error;
+  } else {
+    Inode inode;
+    if (int error = inodes_->Open(node, &inode)) return error;
+    if (int error = StatFd(inode.fd.get(), &info)) return error;
+  }
+  *out = abi::fuse_attr_out{};
+  FillAttr(node, info, out);
+  return 0;
 }
 
 // --- Lookup ---
 
-int Passthrough::LookupFd(UniqueFd fd, abi::fuse_entry_out* entry,
-                          Inode* inode) {
-  struct statx info;
-  if (int error = inodes_->Lookup(std::move(fd), inode, &info)) return error;
-  *entry = abi::fuse_entry_out{};
-  entry->nodeid = inode->node;
-  entry->attr = ToAttr(info);
-  entry->attr.ino = inodes_->mounts().ShownIno(DeviceOf(info), info.stx_ino);
+int Passthrough::LookupFd(UniqueFd fd, Inode* inode, struct statx* info) {
+  if (int error = inodes_->Lookup(std::move(fd), inode, info)) return error;
   // Without a name it may not be found by its handle.
-  if (info.stx_nlink == 0) inodes_->Pin(inode->node, inode->fd);
-  SetTimeout(entry);
+  if (info->stx_nlink == 0) inodes_->Pin(inode->node, inode->fd);
   return 0;
 }
 
@@ -171,7 +217,10 @@ int Passthrough::LookupName(const Inode& parent, std::string_view name,
                      O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return errno;
   Inode inode;
-  return LookupFd(std::move(fd), entry, &inode);
+  struct statx info;
+  if (int error = LookupFd(std::move(fd), &inode, &info)) return error;
+  FillEntry(inode, info, entry);
+  return 0;
 }
 
 void Passthrough::Lookup(const LookupRequest& request, EntryReply reply) {
@@ -181,9 +230,10 @@ void Passthrough::Lookup(const LookupRequest& request, EntryReply reply) {
   }
   abi::fuse_entry_out entry{};
   int error = LookupName(parent, request->name, &entry);
-  if (error == ENOENT && options_.timeout > absl::ZeroDuration()) {
+  if (error == ENOENT && !name_timeout_.none()) {
     // Nodeid 0 lets the kernel remember that there is nothing.
-    SetTimeout(&entry);
+    entry.entry_valid = name_timeout_.seconds;
+    entry.entry_valid_nsec = name_timeout_.nanoseconds;
     error = 0;
   }
   if (error != 0) return std::move(reply).Error(error);

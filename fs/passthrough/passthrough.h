@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -20,6 +21,18 @@
 
 namespace barefuse {
 
+// How far the kernel may trust what it was told.
+enum class CacheMode {
+  // Not at all: names and attributes are asked for every time, and data that
+  // it does not read from the source itself goes past its page cache.
+  kNever,
+  // For a moment. Data of a file that has changed is dropped when it is opened.
+  kAuto,
+  // Until it hears otherwise, data and the entries of directories too: for a
+  // source that nobody changes but through the mount.
+  kAlways,
+};
+
 struct PassthroughOptions {
   std::string source{};     // a directory
   bool passthrough = true;  // let the kernel read and write by itself
@@ -30,9 +43,16 @@ struct PassthroughOptions {
   // Reads and writes go past the kernel's page cache and come here, also those
   // of passed-through files; mappings of those are still passed through.
   bool direct_io = false;
-  // How long the kernel may trust names and attributes. Changes made in the
-  // source, not through the mount, show within this time.
-  absl::Duration timeout = absl::Seconds(1);
+  CacheMode cache = CacheMode::kAuto;
+  // How long the kernel may trust names, and attributes. Changes made in the
+  // source, not through the mount, show within this time. By default as `cache`
+  // says: not at all, a second, a day. attr_timeout by default as timeout.
+  std::optional<absl::Duration> timeout{};
+  std::optional<absl::Duration> attr_timeout{};
+  // The kernel gathers writes and takes its own word for sizes and times. It
+  // then passes no file through, and the source must be left alone by others.
+  // Not with direct_io or kNever.
+  bool writeback = false;
 };
 
 // Serves as the process's user. As root it creates files as whoever asks, and
@@ -41,7 +61,7 @@ struct PassthroughOptions {
 // umask applied.
 class Passthrough : public FileSystem {
  public:
-  // Opens the source.
+  // Opens the source. InvalidArgument: options that exclude each other.
   static absl::StatusOr<std::shared_ptr<Passthrough>> Create(
       PassthroughOptions options);
 
@@ -121,9 +141,10 @@ class Passthrough : public FileSystem {
 
   // The helpers give 0 or an errno.
   int OpenInode(const Inode& inode, int flags, UniqueFd* fd) const;
+  int FileFlags(uint32_t flags) const;
   int LookupName(const Inode& parent, std::string_view name,
                  abi::fuse_entry_out* entry);
-  int LookupFd(UniqueFd fd, abi::fuse_entry_out* entry, Inode* inode);
+  int LookupFd(UniqueFd fd, Inode* inode, struct statx* info);
   mode_t CreationMode(const Inode& parent, uint32_t mode, uint32_t umask) const;
   void AnswerCreation(int error, const Inode& parent, std::string_view name,
                       EntryReply reply);
@@ -145,11 +166,28 @@ class Passthrough : public FileSystem {
                    std::string_view what);
   void ProbeBacking(Connection& connection);
   void SayOnce(Connection& connection, const absl::Status& why_not);
-  void SetTimeout(abi::fuse_entry_out* entry) const;
+  bool PassesThrough() const { return terms_.Has(abi::FUSE_PASSTHROUGH); }
+  bool WritesBack() const { return terms_.Has(abi::FUSE_WRITEBACK_CACHE); }
+  bool KeepsCache(const Inode& inode, int fd);
+  bool ChangesUnseen(NodeId node);
+  // The out arguments of the request: attributes, and how long they hold.
+  template <class Out>
+  void FillAttr(NodeId node, const struct statx& info, Out* out);
+  void FillEntry(const Inode& inode, const struct statx& info,
+                 abi::fuse_entry_out* entry);
+
+  // As the protocol has durations.
+  struct Timeout {
+    explicit Timeout(absl::Duration duration);
+    bool none() const { return seconds == 0 && nanoseconds == 0; }
+
+    uint64_t seconds;
+    uint32_t nanoseconds;
+  };
 
   const PassthroughOptions options_;
-  const uint64_t timeout_seconds_;
-  const uint32_t timeout_nanoseconds_;
+  const Timeout name_timeout_;
+  const Timeout attr_timeout_;
   // /proc/self/fd: where an O_PATH descriptor is opened for good.
   const UniqueFd proc_fds_;
   const std::unique_ptr<InodeTable> inodes_;

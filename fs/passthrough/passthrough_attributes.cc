@@ -29,25 +29,6 @@ timespec TimeOf(uint32_t valid, uint32_t set, uint32_t now, uint64_t seconds,
 
 }  // namespace
 
-int Passthrough::Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
-                            abi::fuse_attr_out* out) {
-  struct statx info;
-  std::shared_ptr<OpenFile> file = has_fh ? files_.Find(fh) : nullptr;
-  if (file != nullptr) {
-    if (int error = StatFd(file->fd.get(), &info)) return error;
-  } else {
-    Inode inode;
-    if (int error = inodes_->Open(node, &inode)) return error;
-    if (int error = StatFd(inode.fd.get(), &info)) return error;
-  }
-  *out = abi::fuse_attr_out{};
-  out->attr_valid = timeout_seconds_;
-  out->attr_valid_nsec = timeout_nanoseconds_;
-  out->attr = ToAttr(info);
-  out->attr.ino = inodes_->mounts().ShownIno(DeviceOf(info), info.stx_ino);
-  return 0;
-}
-
 void Passthrough::Getattr(const GetattrRequest& request, AttrReply reply) {
   abi::fuse_attr_out out;
   int error =
@@ -73,8 +54,10 @@ void Passthrough::Statx(const StatxRequest& request, StatxReply reply) {
     return abi::fuse_sx_time{t.tv_sec, t.tv_nsec, 0};
   };
   abi::fuse_statx_out out{};
-  out.attr_valid = timeout_seconds_;
-  out.attr_valid_nsec = timeout_nanoseconds_;
+  if (!ChangesUnseen(request.node())) {
+    out.attr_valid = attr_timeout_.seconds;
+    out.attr_valid_nsec = attr_timeout_.nanoseconds;
+  }
   abi::fuse_statx& stat = out.stat;
   stat.mask = info.stx_mask;
   stat.blksize = info.stx_blksize;

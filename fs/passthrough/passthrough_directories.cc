@@ -53,6 +53,10 @@ void Passthrough::Opendir(const OpendirRequest& request, OpenReply reply) {
   DIR* stream = fdopendir(fd.get());
   if (stream == nullptr) return std::move(reply).Error(errno);
   fd.release();  // the stream's
+  if (options_.cache == CacheMode::kAlways) {
+    reply.CacheDir();
+    reply.KeepCache();
+  }
   std::move(reply).Ok(directories_.Add(std::make_shared<OpenDirectory>(
       std::move(inode), DeviceOf(info), stream)));
 }

@@ -1,12 +1,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "fs/passthrough/convert.h"
 #include "fs/passthrough/credentials.h"
@@ -16,17 +18,46 @@
 namespace barefuse {
 namespace {
 
+// A number that tells one state of a file's data from another, or 0 where the
+// next change might leave it as it is.
+uint64_t VersionOf(const struct statx& info) {
+  // The steps in which filesystems count time, and then some.
+  constexpr int64_t kStep = 2;
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  if (info.stx_ctime.tv_sec > now.tv_sec - kStep) return 0;
+  return absl::HashOf(info.stx_size, info.stx_mtime.tv_sec,
+                      info.stx_mtime.tv_nsec, info.stx_ctime.tv_sec,
+                      info.stx_ctime.tv_nsec) |
+         1;
+}
+
+}  // namespace
+
 // The flags of an open that concern the server's own descriptor, not the walk
 // to it. What is written back from the page cache comes through any descriptor,
 // at its own offset and with any alignment: neither O_APPEND nor O_DIRECT may
 // be in its way. Write() appends where the request says so.
-int FileFlags(uint32_t flags) {
-  return static_cast<int>(flags) &
-         ~(O_CREAT | O_EXCL | O_NOCTTY | O_NOFOLLOW | O_TMPFILE | O_DIRECTORY |
-           O_PATH | O_APPEND | O_DIRECT);
+int Passthrough::FileFlags(uint32_t flags) const {
+  const int kept = static_cast<int>(flags) &
+                   ~(O_CREAT | O_EXCL | O_NOCTTY | O_NOFOLLOW | O_TMPFILE |
+                     O_DIRECTORY | O_PATH | O_APPEND | O_DIRECT);
+  // A page that is written in part is read first.
+  if (WritesBack() && (kept & O_ACCMODE) == O_WRONLY) {
+    return (kept & ~O_ACCMODE) | O_RDWR;
+  }
+  return kept;
 }
 
-}  // namespace
+// Whether what the page cache holds of a file may stay: nobody has written to
+// it since it was opened the last time.
+bool Passthrough::KeepsCache(const Inode& inode, int fd) {
+  if (options_.cache == CacheMode::kAlways) return true;
+  struct statx info;
+  if (StatFd(fd, &info) != 0) return false;
+  const uint64_t version = VersionOf(info);
+  return inodes_->SetVersion(inode.node, version) == version && version != 0;
+}
 
 int Passthrough::OpenInode(const Inode& inode, int flags, UniqueFd* fd) const {
   // Devices and fifos are the kernel's business; opening one here could block
@@ -50,7 +81,7 @@ uint64_t Passthrough::AddOpenFile(Connection& connection, const Inode& inode,
                                   OpenFlags* reply) {
   auto file = std::make_shared<OpenFile>();
   file->inode = inodes_->Share(inode);
-  if (options_.passthrough) {
+  if (PassesThrough()) {
     file->use = file->inode->backing.Join(connection, inode.fd.get());
     if (!file->use.passthrough()) SayOnce(connection, file->use.why_not());
   }
@@ -61,11 +92,15 @@ uint64_t Passthrough::AddOpenFile(Connection& connection, const Inode& inode,
   reply->Passthrough(file->use);
   // An O_DIRECT open that is passed through is direct in the source. Where it
   // is not, it must not meet the page cache here.
-  file->direct_io = options_.direct_io ||
-                    ((flags & O_DIRECT) != 0 && !file->use.passthrough());
+  file->direct_io =
+      options_.direct_io ||
+      (!file->use.passthrough() &&
+       (options_.cache == CacheMode::kNever || (flags & O_DIRECT) != 0));
   if (file->direct_io) {
     reply->DirectIo();
     reply->ParallelDirectWrites();
+  } else if (!file->use.passthrough() && KeepsCache(inode, fd.get())) {
+    reply->KeepCache();
   }
   file->fd = std::move(fd);
   return files_.Add(std::move(file));
@@ -85,8 +120,14 @@ void Passthrough::Open(const OpenRequest& request, OpenReply reply) {
     error = OpenInode(inode, FileFlags(request->flags), &fd);
   }
   if (error != 0) return std::move(reply).Error(error);
+  const bool seen = !ChangesUnseen(inode.node);
   const uint64_t fh = AddOpenFile(request.connection(), inode, std::move(fd),
                                   request->flags, &reply);
+  // The kernel still trusts what it was told before. (This touches no data, and
+  // so waits for nothing.)
+  if (seen && ChangesUnseen(inode.node)) {
+    request.connection().notifier()->InvalInode(inode.node, -1, 0);
+  }
   std::move(reply).Ok(fh);
 }
 
@@ -97,13 +138,15 @@ void Passthrough::FinishCreation(Connection& connection, UniqueFd fd,
   UniqueFd path(
       openat(proc_fds_.get(), FdName(fd.get()).name(), O_PATH | O_CLOEXEC));
   if (!path) return std::move(reply).Error(errno);
-  abi::fuse_entry_out entry;
   Inode inode;
-  if (int error = LookupFd(std::move(path), &entry, &inode)) {
+  struct statx info;
+  if (int error = LookupFd(std::move(path), &inode, &info)) {
     return std::move(reply).Error(error);
   }
   const uint64_t fh =
       AddOpenFile(connection, inode, std::move(fd), flags, &reply);
+  abi::fuse_entry_out entry;
+  FillEntry(inode, info, &entry);
   std::move(reply).Ok(entry, fh);
 }
 

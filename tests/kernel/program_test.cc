@@ -175,11 +175,10 @@ TEST_F(ProgramTest, MountOptionsArriveInTheMountTable) {
 
 TEST_F(ProgramTest, OtherModesServeTheSameContent) {
   const std::vector<std::vector<std::string>> modes = {
-      {"--nopassthrough"},      {"--nocache"},
-      {"--direct-io"},          {"--single"},
-      {"--noclone-fd"},         {"--clone-fd"},
-      {"--timeout=5"},          {"--num-threads=3"},
-      {"--backing-depth=1"},    {"--transport=dev"},
+      {"--nopassthrough"},      {"--cache=never"},     {"--cache=always"},
+      {"--writeback"},          {"--direct-io"},       {"--single"},
+      {"--noclone-fd"},         {"--clone-fd"},        {"--timeout=5"},
+      {"--num-threads=3"},      {"--backing-depth=1"}, {"--transport=dev"},
       {"--transport=dev-uring"}};
   for (const std::vector<std::string>& mode : modes) {
     const pid_t daemon = Daemon(mode);
