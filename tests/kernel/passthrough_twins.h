@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -155,6 +156,19 @@ class TwinTest : public PassthroughTest,
   }
   // Whether files are backed by the source's.
   bool backed() const { return GetParam().way != "nopassthrough"; }
+
+  // Uses source and plain directory by another mount of their filesystem, with
+  // these flags (MS_NOATIME). For before the mount.
+  void RemountSource(unsigned long flags) {
+    const std::string view = dir_.MakeDir("view");
+    testing::Check(
+        mount(place_.c_str(), view.c_str(), nullptr, MS_BIND, nullptr) == 0 &&
+            mount(nullptr, view.c_str(), nullptr, MS_REMOUNT | MS_BIND | flags,
+                  nullptr) == 0,
+        view);
+    plain_ = view + "/plain";
+    source_ = view + "/source";
+  }
 
   // A directory of the same filesystem, used as it is.
   const std::string& plain() const { return plain_; }
