@@ -31,7 +31,6 @@ constexpr Choice kKinds[] = {
     {"MAP_PRIVATE", MAP_PRIVATE},
     {"MAP_SHARED_VALIDATE", MAP_SHARED_VALIDATE},
     {"MAP_SHARED|MAP_POPULATE", MAP_SHARED | MAP_POPULATE},
-    {"MAP_SHARED_VALIDATE|MAP_SYNC", MAP_SHARED_VALIDATE | MAP_SYNC},
 };
 constexpr Choice kProtections[] = {
     {"PROT_READ", PROT_READ},
