@@ -57,6 +57,11 @@ TEST_P(PassthroughLimitsTest, EveryNamespaceOnEveryKindOfFile) {
                        name);
       }
       for (const char* name : {"trusted.old", "security.old"}) {
+        // btrfs tells everybody what is root's, the mount nobody but root.
+        if (GetParam().type == "btrfs" && user.uid != 0 &&
+            name == std::string_view("trusted.old")) {
+          continue;
+        }
         testing::Check(
             setxattr((dir + "/file").c_str(), name, "old", 3, 0) == 0, name);
       }
