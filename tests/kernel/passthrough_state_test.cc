@@ -93,6 +93,11 @@ class PassthroughStateTest : public TwinTest {
   }
 };
 INSTANTIATE_SETTINGS(PassthroughStateTest);
+INSTANTIATE_TEST_SUITE_P(
+    Stacked, PassthroughStateTest,
+    ::testing::ValuesIn(Settings({"overlay"},
+                                 {"passthrough", "direct_io", "refused"})),
+    SettingName);
 
 TEST_P(PassthroughStateTest, EveryPairOfModes) {
   Mount();
@@ -257,6 +262,7 @@ TEST_P(PassthroughStateTest, AWriterComesAfterAReader) {
                [&] {
                  UniqueFd writer(
                      open((mnt_ + "/file").c_str(), O_WRONLY | O_CLOEXEC));
+                 if (!writer) return Error(errno);
                  return Errno(pwrite(writer.get(), "C", 1, 0));
                }),
             0);
@@ -342,6 +348,43 @@ TEST_P(PassthroughStateTest, AnotherProcessUsesADescriptorThatItIsSent) {
   EXPECT_EQ(other.Wait(), 0);
   EXPECT_EQ(ReadAt(fd, 0, 100), "Content");
   EXPECT_EQ(BackingOpens(), backed() ? 1u : 0u);
+}
+
+// Opens and closes that race for the inode's state.
+TEST_P(PassthroughStateTest, OpensAndClosesOfManyThreads) {
+  Mount();
+  MakeFile(mnt_ + "/file");
+  ASSERT_EQ(link((mnt_ + "/file").c_str(), (mnt_ + "/link").c_str()), 0);
+  constexpr int kThreads = 4;
+  constexpr int kOpens = 400;
+  std::vector<Findings> failures(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      const std::string path = mnt_ + (t % 2 == 0 ? "/file" : "/link");
+      AlignedBuffer block(kBlock, 'w');
+      for (int i = 0; i < kOpens; ++i) {
+        // Each thread in an order of its own.
+        const Mode& mode = kModes[(i * (t + 2) + t) % std::size(kModes)];
+        UniqueFd fd(open(path.c_str(), mode.flags | O_CLOEXEC));
+        if (!fd) {
+          failures[t][std::string("open ") + mode.name] = Said(-1);
+        } else if (mode.writes() &&
+                   pwrite(fd.get(), block.data(), kBlock, 0) < 0) {
+          failures[t][std::string("write ") + mode.name] = Said(-1);
+        } else if (mode.reads() &&
+                   pread(fd.get(), block.data(), kBlock, 0) < 0) {
+          failures[t][std::string("read ") + mode.name] = Said(-1);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const Findings& failed : failures) EXPECT_EQ(failed, Findings{});
+  AwaitOpenFiles(0);
+  AwaitBackingCloses(BackingOpens());
+  EXPECT_EQ(BackingCloses(), BackingOpens());
+  EXPECT_EQ(BackingOpens() > 0, backed());
 }
 
 // A copy of cat(1), run from the file itself.

@@ -85,7 +85,9 @@ inline Findings FoundBy(const User& user,
   return found;
 }
 
-// Where a test runs: the source's filesystem, and how the mount serves files.
+// Where a test runs: the source's filesystem, and how the mount serves files:
+// "passthrough", "nopassthrough", "direct_io"; "refused" is passthrough that
+// does not come about, on a filesystem that is stacked.
 struct Setting {
   std::string_view type;
   std::string_view way;
@@ -139,6 +141,8 @@ class TwinTest : public PassthroughTest,
   void Mount(absl::Duration timeout = absl::Hours(1), unsigned long flags = 0) {
     SessionOptions session;
     session.mount.flags = flags;
+    const bool is_stacked = GetParam().type == "overlay";
+    session.backing_depth = is_stacked && GetParam().way != "refused" ? 1 : 0;
     PassthroughTest::Mount({.passthrough = GetParam().way != "nopassthrough",
                             .direct_io = GetParam().way == "direct_io",
                             .timeout = timeout},
@@ -155,7 +159,9 @@ class TwinTest : public PassthroughTest,
     barefuse::WriteAt(fd, offset, text);
   }
   // Whether files are backed by the source's.
-  bool backed() const { return GetParam().way != "nopassthrough"; }
+  bool backed() const {
+    return GetParam().way != "nopassthrough" && GetParam().way != "refused";
+  }
 
   // Uses source and plain directory by another mount of their filesystem, with
   // these flags (MS_NOATIME). For before the mount.
