@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -40,6 +42,31 @@ inline std::string Number(long result) {
   return result < 0 ? strerrorname_np(errno) : std::to_string(result);
 }
 
+// For before fork(2): a thread that is in the allocator would leave its lock
+// behind in the child for ever. glibc takes care of that, the address
+// sanitizer's allocator does not. Returns when every other thread sleeps.
+inline void AwaitOtherThreads() {
+#if defined(__SANITIZE_ADDRESS__)
+  const auto is_busy = [](const std::filesystem::path& task) {
+    if (task.filename() == std::to_string(gettid())) return false;
+    std::ifstream file(task / "stat");
+    std::string text;
+    std::getline(file, text);
+    // The state follows the name, which is in parentheses.
+    const size_t name_end = text.rfind(')');
+    return name_end != text.npos && text.substr(name_end + 2, 1) == "R";
+  };
+  const auto one_is_busy = [&] {
+    for (const auto& entry :
+         std::filesystem::directory_iterator("/proc/self/task")) {
+      if (is_busy(entry.path())) return true;
+    }
+    return false;
+  };
+  while (one_is_busy()) std::this_thread::yield();
+#endif
+}
+
 // Runs `body` in a process of `user`'s and gives what it has found. A process
 // that dies is a finding too.
 inline Findings FoundBy(const User& user,
@@ -48,6 +75,7 @@ inline Findings FoundBy(const User& user,
   testing::Check(pipe2(ends, O_CLOEXEC) == 0, "pipe");
   UniqueFd from(ends[0]), to(ends[1]);
   fflush(nullptr);
+  AwaitOtherThreads();
   testing::Process child([&] {
     from.reset();
     if (setgroups(user.groups.size(), user.groups.data()) != 0 ||
