@@ -6,9 +6,12 @@
 namespace barefuse {
 
 uint64_t FileSystem::WantedCapabilities() const {
+  // Not FUSE_ASYNC_DIO: with it the kernel drops cached pages before it sends
+  // an asynchronous direct write, but not again afterwards (fuse_aio_complete),
+  // and who reads meanwhile leaves old data in the cache for good.
   return abi::FUSE_ASYNC_READ | abi::FUSE_BIG_WRITES | abi::FUSE_MAX_PAGES |
-         abi::FUSE_PARALLEL_DIROPS | abi::FUSE_ASYNC_DIO |
-         abi::FUSE_AUTO_INVAL_DATA | abi::FUSE_ATOMIC_O_TRUNC;
+         abi::FUSE_PARALLEL_DIROPS | abi::FUSE_AUTO_INVAL_DATA |
+         abi::FUSE_ATOMIC_O_TRUNC;
 }
 
 void FileSystem::Lookup(const LookupRequest&, EntryReply reply) {

@@ -43,6 +43,7 @@ absl::StatusOr<std::vector<MountedAt>> Mounts() {
     while (columns >> column && column != "-") {
     }
     columns >> found.type;
+    found.root = Unescape(root);
     found.mountpoint = Unescape(mountpoint);
     mounts.push_back(std::move(found));
   }

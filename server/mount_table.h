@@ -12,6 +12,7 @@ namespace barefuse {
 // A line of it.
 struct MountedAt {
   std::string device;  // "0:52"
+  std::string root;    // what of the filesystem is mounted: "/", "/directory"
   std::string mountpoint;
   std::string type;  // "fuse.barefuse"
 };

@@ -124,9 +124,16 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Serve(
   if (absl::Status status = Check(options); !status.ok()) return status;
   absl::StatusOr<Device> adopted = Device::Adopt(std::move(device));
   if (!adopted.ok()) return adopted.status();
+  return Serve(std::move(file_system), *std::move(adopted), std::move(options));
+}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Serve(
+    std::shared_ptr<FileSystem> file_system, Device device,
+    SessionOptions options) {
+  if (absl::Status status = Check(options); !status.ok()) return status;
   std::unique_ptr<Session> session(
       new Session(std::move(file_system), std::move(options)));
-  session->device_ = std::make_shared<const Device>(*std::move(adopted));
+  session->device_ = std::make_shared<const Device>(std::move(device));
   if (absl::Status status = session->Start(); !status.ok()) return status;
   return session;
 }

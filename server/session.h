@@ -21,6 +21,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "server/device.h"
 #include "server/file_system.h"
 #include "server/log.h"
 #include "server/mount.h"
@@ -119,6 +120,9 @@ class Session {
   // leaves the mount to whoever made it, with its connection ended.
   static absl::StatusOr<std::unique_ptr<Session>> Serve(
       std::shared_ptr<FileSystem> file_system, UniqueFd device,
+      SessionOptions options);
+  static absl::StatusOr<std::unique_ptr<Session>> Serve(
+      std::shared_ptr<FileSystem> file_system, Device device,
       SessionOptions options);
 
   // Stops and waits.

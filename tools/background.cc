@@ -41,15 +41,15 @@ absl::StatusOr<Background> Background::Start() {
   return Background(std::move(to_parent));
 }
 
-void Background::Detach() {
+void Background::LeaveTerminal(int null) {
   setsid();
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(null, fd);
+}
+
+void Background::Detach() {
   // The working directory of a daemon keeps no filesystem busy.
   [[maybe_unused]] int result = chdir("/");
-  if (UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC)); null) {
-    for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-      dup2(null.get(), fd);
-    }
-  }
+  LeaveTerminal(UniqueFd(open("/dev/null", O_RDWR | O_CLOEXEC)).get());
   const char word = 1;
   [[maybe_unused]] ssize_t n = write(parent_.get(), &word, 1);
   parent_.reset();

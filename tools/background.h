@@ -22,6 +22,10 @@ class Background {
   // terminal.
   void Detach();
 
+  // Leaves the session and the terminal, with `null`, a descriptor of
+  // /dev/null, in its place.
+  static void LeaveTerminal(int null);
+
  private:
   explicit Background(UniqueFd parent) : parent_(std::move(parent)) {}
 

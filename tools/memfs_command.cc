@@ -104,9 +104,10 @@ absl::StatusOr<MemfsCommand> ParseMemfsCommand(
 }
 
 int RunMemfs(const MemfsCommand& command) {
-  return Serve(command, [&]() -> absl::StatusOr<std::shared_ptr<FileSystem>> {
-    return Memfs::Create(command.file_system);
-  });
+  return Serve(command,
+               [&](bool) -> absl::StatusOr<std::shared_ptr<FileSystem>> {
+                 return Memfs::Create(command.file_system);
+               });
 }
 
 }  // namespace barefuse

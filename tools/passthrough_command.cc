@@ -6,8 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "absl/strings/match.h"
+#include <fstream>
+
 #include "absl/strings/str_cat.h"
+#include "tools/mount_place.h"
+#include "tools/sandbox.h"
 #include "tools/serve.h"
 
 namespace barefuse {
@@ -72,6 +75,15 @@ void Describe(Caller caller, PassthroughCommand* command, CommandLine* line) {
          .help = "writes are gathered in the kernel; no file is passed "
                  "through then, and SOURCE must be changed here only",
          .kind = Assign(&file_system.writeback, true)}}});
+  line->Add(
+      {"Safety",
+       {{.name = "sandbox",
+         .help = "serve from a process that can see nothing but SOURCE, or "
+                 "not at all; default: where it can be had (root)",
+         .kind = Assign(&command->sandbox.mode, SandboxMode::kOn)},
+        {.name = "nosandbox",
+         .help = "from one that can do all that you may",
+         .kind = Assign(&command->sandbox.mode, SandboxMode::kOff)}}});
   AddSessionOptions(command, line);
   line->AddOperand("SOURCE", &file_system.source);
   line->AddOperand("MOUNTPOINT", &command->mountpoint);
@@ -84,23 +96,16 @@ std::string Resolved(const std::string& path) {
   return result;
 }
 
-// Whether the mount will be somewhere in the source.
-bool ContainsMountpoint(const PassthroughCommand& command) {
-  if (InheritedDescriptor(command.mountpoint)) return false;
-  auto resolve = [](const std::string& path) {
-    std::string result = Resolved(path);
-    if (!result.empty() && result.back() != '/') result += '/';
-    return result;
-  };
-  const std::string source = resolve(command.file_system.source);
-  const std::string mountpoint = resolve(command.mountpoint);
-  // Paths that do not resolve are complained of later, with their reason.
-  return !source.empty() && mountpoint != source &&
-         absl::StartsWith(mountpoint, source);
-}
-
-// Inodes without file handles take a descriptor each.
+// Open files and directories take a descriptor each, and so do inodes without
+// file handles. As many as the system allows, where we may; else as many as we
+// were given.
 void RaiseFileLimit() {
+  std::ifstream most("/proc/sys/fs/nr_open");
+  rlim_t number = 0;
+  if (most >> number) {
+    const rlimit all{number, number};
+    if (setrlimit(RLIMIT_NOFILE, &all) == 0) return;
+  }
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
@@ -124,6 +129,7 @@ absl::StatusOr<PassthroughCommand> ParsePassthroughCommand(
   mount.default_permissions = true;
   mount.subtype = "barefuse";
   mount.fsname.clear();
+  command.sandbox.mode = SandboxMode::kAuto;
 
   CommandLine line;
   Describe(caller, &command, &line);
@@ -139,8 +145,18 @@ absl::StatusOr<PassthroughCommand> ParsePassthroughCommand(
 
 int RunPassthrough(const PassthroughCommand& command) {
   PassthroughOptions options = command.file_system;
-  options.own_tree = ContainsMountpoint(command);
-  return Serve(command, [&]() -> absl::StatusOr<std::shared_ptr<FileSystem>> {
+  options.own_tree = !InheritedDescriptor(command.mountpoint) &&
+                     ShowsIn(options.source, command.mountpoint);
+  ServeOptions serve = command;
+  serve.sandbox.source = options.source;
+  // It would see itself.
+  serve.sandbox.follows_mounts = !options.own_tree;
+  auto make = [options](bool sandboxed) mutable
+      -> absl::StatusOr<std::shared_ptr<FileSystem>> {
+    if (sandboxed) {
+      options.source = kSandboxSource;
+      options.own_tree = false;
+    }
     RaiseFileLimit();
     umask(0);  // modes arrive with the caller's umask applied
     // The server's own groups must not let the creations of others keep
@@ -148,7 +164,8 @@ int RunPassthrough(const PassthroughCommand& command) {
     // others.
     if (geteuid() == 0) setgroups(0, nullptr);
     return Passthrough::Create(options);
-  });
+  };
+  return Serve(std::move(serve), make);
 }
 
 }  // namespace barefuse

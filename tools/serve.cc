@@ -7,46 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
-#include <syslog.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/errno_status.h"
-#include "tools/background.h"
 #include "tools/report.h"
+#include "tools/serve_job.h"
 
 namespace barefuse {
 namespace {
-
-// Where messages go: to the terminal, and from the background to syslog.
-class Log {
- public:
-  explicit Log(bool debug) : debug_(debug) {}
-
-  void operator()(LogLevel level, std::string_view line) const {
-    if (level == LogLevel::kDebug && debug_) {
-      fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
-    } else if (!background_) {
-      LogToStderr(level, line);
-    } else if (level != LogLevel::kDebug) {
-      const int priority = level == LogLevel::kError     ? LOG_ERR
-                           : level == LogLevel::kWarning ? LOG_WARNING
-                                                         : LOG_INFO;
-      syslog(LOG_DAEMON | priority, "%.*s", static_cast<int>(line.size()),
-             line.data());
-    }
-  }
-
-  void GoToBackground() { background_ = true; }
-
- private:
-  const bool debug_;
-  std::atomic<bool> background_{false};
-};
 
 // The signals that end the program, as a descriptor. They are blocked in this
 // thread before there are others, and so in all.
@@ -70,14 +42,6 @@ absl::StatusOr<UniqueFd> CatchSignals() {
   UniqueFd fd(signalfd(-1, &set, SFD_CLOEXEC));
   if (!fd) return ErrnoStatus(errno, "signalfd");
   return fd;
-}
-
-// Waits until `fd` has something to read. False: a signal has come.
-bool AwaitReadable(int fd, int signals) {
-  pollfd events[] = {{fd, POLLIN, 0}, {signals, POLLIN, 0}};
-  while (poll(events, 2, -1) < 0 && errno == EINTR) {
-  }
-  return events[1].revents == 0;
 }
 
 // Where MOUNTPOINT is a descriptor: sees that it is there before we open ones
@@ -108,8 +72,43 @@ std::string Absolute(std::string path) {
   return path;
 }
 
-// What there is to say of a session's end, and the exit status.
-int ReportEnd(const StopReason& reason, const Log& log) {
+// In this process, with all that it may do.
+int ServeHere(ServeJob& job) {
+  const std::string& mountpoint = job.options.mountpoint;
+  absl::StatusOr<std::shared_ptr<FileSystem>> file_system = job.make(false);
+  if (!file_system.ok()) return Complain(file_system.status());
+  // A peer may take its time, unlike the kernel.
+  if (std::optional<int> fd = InheritedDescriptor(mountpoint);
+      fd.has_value() && !AwaitReadable(*fd, job.signals.get())) {
+    return Complain(absl::CancelledError("stopped before INIT came"));
+  }
+  absl::StatusOr<std::unique_ptr<Session>> session = Session::Mount(
+      *std::move(file_system), mountpoint, std::move(job.options.session));
+  if (!session.ok()) return Complain(session.status());
+  Settle(job);
+  AwaitReadable((*session)->done_fd(), job.signals.get());
+  (*session)->Stop();
+  const StopReason reason = (*session)->Wait();
+  WriteStatistics(job, StatisticsJson((*session)->statistics(), reason));
+  return ReportEnd(reason, *job.log);
+}
+
+}  // namespace
+
+bool AwaitReadable(int fd, int other) {
+  pollfd events[] = {{fd, POLLIN, 0}, {other, POLLIN, 0}};
+  while (poll(events, 2, -1) < 0 && errno == EINTR) {
+  }
+  return events[0].revents != 0;
+}
+
+void Settle(ServeJob& job) {
+  if (!job.background.has_value()) return;
+  job.log->GoToBackground();
+  job.background->Detach();
+}
+
+int ReportEnd(const StopReason& reason, const ServeLog& log) {
   const std::string text(StopKindText(reason.kind));
   log(LogLevel::kDebug,
       absl::StrCat("session ended: ", text, reason.detail.empty() ? "" : ": ",
@@ -127,7 +126,13 @@ int ReportEnd(const StopReason& reason, const Log& log) {
   }
 }
 
-}  // namespace
+void WriteStatistics(const ServeJob& job, const std::string& json) {
+  const std::string& file = job.options.stats_file;
+  if (file.empty()) return;
+  if (absl::Status written = WriteFile(file, json); !written.ok()) {
+    (*job.log)(LogLevel::kError, std::string(written.message()));
+  }
+}
 
 int Complain(const absl::Status& status) {
   fprintf(stderr, "barefuse: %s\n", std::string(status.message()).c_str());
@@ -146,43 +151,37 @@ int Serve(ServeOptions options, const MakeFileSystem& make) {
     if (!started.ok()) return Complain(started.status());
     background = *std::move(started);
   }
-  const std::string stats_file = Absolute(options.stats_file);
+  options.stats_file = Absolute(options.stats_file);
   // Rather than at the end, from the background.
-  if (absl::Status status = CheckWritable(stats_file); !status.ok()) {
+  if (absl::Status status = CheckWritable(options.stats_file); !status.ok()) {
     return Complain(status);
   }
   absl::StatusOr<UniqueFd> signals = CatchSignals();
   if (!signals.ok()) return Complain(signals.status());
 
-  auto log = std::make_shared<Log>(options.debug);
-  options.session.debug = options.debug;
-  options.session.log = [log](LogLevel level, std::string_view line) {
+  ServeJob job{.options = std::move(options),
+               .make = make,
+               .log = std::make_shared<ServeLog>(options.debug),
+               .signals = *std::move(signals),
+               .background = std::move(background)};
+  SessionOptions& session = job.options.session;
+  session.debug = job.options.debug;
+  session.log = [log = job.log](LogLevel level, std::string_view line) {
     (*log)(level, line);
   };
-  absl::StatusOr<std::shared_ptr<FileSystem>> file_system = make();
-  if (!file_system.ok()) return Complain(file_system.status());
-  // A peer may take its time, unlike the kernel.
-  if (std::optional<int> fd = InheritedDescriptor(options.mountpoint);
-      fd.has_value() && !AwaitReadable(*fd, signals->get())) {
-    return Complain(absl::CancelledError("stopped before INIT came"));
+  // Who is not root has nothing to give up.
+  const SandboxMode mode = job.options.sandbox.mode;
+  if (mode == SandboxMode::kOff ||
+      (mode == SandboxMode::kAuto && geteuid() != 0)) {
+    return ServeHere(job);
   }
-  absl::StatusOr<std::unique_ptr<Session>> session = Session::Mount(
-      *std::move(file_system), options.mountpoint, std::move(options.session));
-  if (!session.ok()) return Complain(session.status());
-
-  if (background.has_value()) {
-    log->GoToBackground();
-    background->Detach();
-  }
-  AwaitReadable((*session)->done_fd(), signals->get());
-  (*session)->Stop();
-  const StopReason reason = (*session)->Wait();
-  if (!stats_file.empty()) {
-    absl::Status written =
-        WriteFile(stats_file, StatisticsJson((*session)->statistics(), reason));
-    if (!written.ok()) (*log)(LogLevel::kError, std::string(written.message()));
-  }
-  return ReportEnd(reason, *log);
+  absl::StatusOr<int> status = ServeConfined(job);
+  if (status.ok()) return *status;
+  const absl::Status why_not = absl::UnavailableError(
+      absl::StrCat("no sandbox: ", status.status().message()));
+  if (mode == SandboxMode::kOn) return Complain(why_not);
+  (*job.log)(LogLevel::kInfo, std::string(why_not.message()));
+  return ServeHere(job);
 }
 
 }  // namespace barefuse

@@ -11,10 +11,11 @@
 
 namespace barefuse {
 
-// Called once, in the process that serves, whose working directory is still the
-// one that the command was given in.
+// Called once, in the process that serves. Its working directory is still the
+// one that the command was given in, unless it is in a sandbox: all that it can
+// see of the machine then is SandboxOptions::source, at kSandboxSource.
 using MakeFileSystem =
-    std::function<absl::StatusOr<std::shared_ptr<FileSystem>>()>;
+    std::function<absl::StatusOr<std::shared_ptr<FileSystem>>(bool sandboxed)>;
 
 // Mounts what `make` gives and serves it until the mount ends or a signal
 // (INT, TERM, HUP) comes; unless told otherwise, from the background, where it

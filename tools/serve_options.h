@@ -16,12 +16,26 @@ namespace barefuse {
 // How long names and attributes may be trusted at most: seconds.
 inline constexpr uint32_t kMostSeconds = 100'000'000;
 
+enum class SandboxMode {
+  kOff,
+  kAuto,  // where it can be had
+  kOn,    // or not at all
+};
+
+// Whether to serve from a sandbox (tools/sandbox.h).
+struct SandboxOptions {
+  SandboxMode mode = SandboxMode::kOff;
+  std::string source;          // the directory that it is to see
+  bool follows_mounts = true;  // mounts made below it later, too
+};
+
 // What a command line says beside what concerns the filesystem.
 struct ServeOptions {
   SessionOptions session;
   std::string mountpoint;  // a directory, or /dev/fd/N
   bool foreground = false;
   bool debug = false;
+  SandboxOptions sandbox;
   std::string stats_file;  // where to write what was counted; empty for nowhere
   bool only_check = false;  // mount(8) has been told to fake it
   bool help = false;

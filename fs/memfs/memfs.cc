@@ -75,18 +75,18 @@ Memfs::~Memfs() = default;
 
 uint64_t Memfs::WantedCapabilities() const {
   // Not AUTO_INVAL_DATA: each write changes mtime here, and would cost the
-  // kernel its pages. Nobody else writes.
-  uint64_t wanted =
-      abi::FUSE_ASYNC_READ | abi::FUSE_BIG_WRITES | abi::FUSE_MAX_PAGES |
-      abi::FUSE_PARALLEL_DIROPS | abi::FUSE_ASYNC_DIO |
-      abi::FUSE_ATOMIC_O_TRUNC | abi::FUSE_EXPLICIT_INVAL_DATA |
-      abi::FUSE_POSIX_LOCKS | abi::FUSE_FLOCK_LOCKS | abi::FUSE_POSIX_ACL |
-      abi::FUSE_DONT_MASK | abi::FUSE_HANDLE_KILLPRIV_V2 |
-      abi::FUSE_SETXATTR_EXT | abi::FUSE_DO_READDIRPLUS |
-      abi::FUSE_READDIRPLUS_AUTO | abi::FUSE_CACHE_SYMLINKS |
-      abi::FUSE_EXPORT_SUPPORT | abi::FUSE_HAS_IOCTL_DIR |
-      abi::FUSE_HAS_EXPIRE_ONLY | abi::FUSE_HAS_RESEND |
-      abi::FUSE_CREATE_SUPP_GROUP | abi::FUSE_DIRECT_IO_ALLOW_MMAP;
+  // kernel its pages. Nobody else writes. Not ASYNC_DIO: see FileSystem's.
+  uint64_t wanted = abi::FUSE_ASYNC_READ | abi::FUSE_BIG_WRITES |
+                    abi::FUSE_MAX_PAGES | abi::FUSE_PARALLEL_DIROPS |
+                    abi::FUSE_ATOMIC_O_TRUNC | abi::FUSE_EXPLICIT_INVAL_DATA |
+                    abi::FUSE_POSIX_LOCKS | abi::FUSE_FLOCK_LOCKS |
+                    abi::FUSE_POSIX_ACL | abi::FUSE_DONT_MASK |
+                    abi::FUSE_HANDLE_KILLPRIV_V2 | abi::FUSE_SETXATTR_EXT |
+                    abi::FUSE_DO_READDIRPLUS | abi::FUSE_READDIRPLUS_AUTO |
+                    abi::FUSE_CACHE_SYMLINKS | abi::FUSE_EXPORT_SUPPORT |
+                    abi::FUSE_HAS_IOCTL_DIR | abi::FUSE_HAS_EXPIRE_ONLY |
+                    abi::FUSE_HAS_RESEND | abi::FUSE_CREATE_SUPP_GROUP |
+                    abi::FUSE_DIRECT_IO_ALLOW_MMAP;
   if (options_.writeback_cache) wanted |= abi::FUSE_WRITEBACK_CACHE;
   return wanted;
 }

@@ -4,7 +4,6 @@
 
 #include <sys/stat.h>
 
-#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -45,19 +44,6 @@ class CName {
 
  private:
   std::string name_;
-};
-
-// "17" or, for calls that know no directory descriptor, "/proc/self/fd/17".
-class FdName {
- public:
-  explicit FdName(int fd) {
-    std::snprintf(text_, sizeof text_, "/proc/self/fd/%d", fd);
-  }
-  const char* path() const { return text_; }
-  const char* name() const { return text_ + sizeof("/proc/self/fd/") - 1; }
-
- private:
-  char text_[32];
 };
 
 }  // namespace barefuse

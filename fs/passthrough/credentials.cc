@@ -1,6 +1,7 @@
 #include "fs/passthrough/credentials.h"
 
 #include <sys/fsuid.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -52,6 +53,10 @@ std::optional<uint32_t> GroupOf(const proto::Extensions& extensions) {
   return std::nullopt;
 }
 
+bool IsOwn(const std::optional<Ids>& ids) {
+  return ids.has_value() && (ids->uid == 0 || ids->uid == geteuid());
+}
+
 ScopedIds::ScopedIds(const std::optional<Ids>& ids,
                      std::optional<uint32_t> group) {
   if (!ids.has_value() || geteuid() != 0) return;
@@ -66,6 +71,11 @@ ScopedIds::ScopedIds(const std::optional<Ids>& ids,
   // The group first: setting the user takes the right to set the group away.
   setfsgid(ids->gid);
   setfsuid(ids->uid);
+  // They tell what is, and not whether they were obeyed.
+  constexpr auto kNobody = static_cast<uid_t>(-1);
+  ok_ = static_cast<uid_t>(setfsuid(kNobody)) == ids->uid &&
+        static_cast<gid_t>(setfsgid(kNobody)) == ids->gid &&
+        ids->uid != kNobody && ids->gid != kNobody;
   if (ids->uid == 0) return;
   // Leaving uid 0 has dropped the capabilities that concern files.
   EffectiveCapabilities capabilities;
@@ -84,19 +94,39 @@ ScopedIds::~ScopedIds() {
   if (grouped_) syscall(SYS_setgroups, 0, nullptr);
 }
 
-ScopedNoFsetid::ScopedNoFsetid(bool wanted) {
+ScopedWithout::ScopedWithout(unsigned capability, bool wanted)
+    : capability_(capability) {
   if (!wanted) return;
   EffectiveCapabilities capabilities;
-  if (!capabilities.Has(CAP_FSETID)) return;
-  capabilities.Drop(CAP_FSETID);
+  if (!capabilities.Has(capability)) return;
+  capabilities.Drop(capability);
   dropped_ = capabilities.Apply();
 }
 
-ScopedNoFsetid::~ScopedNoFsetid() {
+ScopedWithout::~ScopedWithout() {
   if (!dropped_) return;
   EffectiveCapabilities capabilities;
-  capabilities.Raise(CAP_FSETID);
+  capabilities.Raise(capability_);
   capabilities.Apply();
+}
+
+ScopedKillPriv::ScopedKillPriv(const ProcFds& proc,
+                               const std::optional<Ids>& ids, int fd) {
+  struct stat info;
+  if (!ids.has_value() || ids->uid == 0 || geteuid() != 0 ||
+      fstat(fd, &info) != 0 || (info.st_mode & (S_ISUID | S_ISGID)) == 0) {
+    return;
+  }
+  // Only without the right to execute does the group matter.
+  if ((info.st_mode & (S_ISGID | S_IXGRP)) == S_ISGID) {
+    grouped_ = true;
+    setfsgid(proc.IsInGroup(*ids, info.st_gid) ? info.st_gid : ids->gid);
+  }
+  fsetid_.emplace(CAP_FSETID, true);
+}
+
+ScopedKillPriv::~ScopedKillPriv() {
+  if (grouped_) setfsgid(getegid());
 }
 
 }  // namespace barefuse

@@ -48,6 +48,13 @@ class DescriptorCache {
     old = std::move(oldest->fd);
     *oldest = Way{node, std::move(fd), ++set.clock};
   }
+  void Clear() {
+    for (size_t i = 0; i < set_count_; ++i) {
+      std::array<Way, kWays> old;  // closed without the lock
+      absl::MutexLock lock(&sets_[i].mutex);
+      old.swap(sets_[i].ways);
+    }
+  }
   void Remove(NodeId node) {
     Set& set = SetOf(node);
     PathFd old;

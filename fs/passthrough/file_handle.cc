@@ -34,13 +34,12 @@ FileHandle FileHandle::Of(int fd, uint64_t device, uint64_t ino, bool pinned) {
   return handle;
 }
 
-int FileHandle::Open(int mount, UniqueFd* fd) const {
+UniqueFd FileHandle::Open(int mount) const {
   Buffer buffer;
   buffer.get()->handle_bytes = size_;
   buffer.get()->handle_type = type_;
   std::memcpy(buffer.get()->f_handle, bytes_, size_);
-  fd->reset(open_by_handle_at(mount, buffer.get(), O_PATH | O_CLOEXEC));
-  return *fd ? 0 : errno;
+  return UniqueFd(open_by_handle_at(mount, buffer.get(), O_PATH | O_CLOEXEC));
 }
 
 }  // namespace barefuse

@@ -26,9 +26,9 @@ class FileHandle {
 
   bool pinned() const { return type_ == kPinned; }
   // An O_PATH descriptor of the inode on the mount that `mount` is a directory
-  // of. Gives 0 or an errno; ESTALE: the inode is gone. Takes
+  // of, or an empty one and errno; ESTALE: the inode is gone. Takes
   // CAP_DAC_READ_SEARCH. Not for pinned ones.
-  int Open(int mount, UniqueFd* fd) const;
+  UniqueFd Open(int mount) const;
 
   std::string_view bytes() const {
     return {reinterpret_cast<const char*>(bytes_), size_};

@@ -77,8 +77,9 @@ int InodeTable::Open(NodeId node, Inode* inode) {
   }
   inode->fd = cache_.Find(node);
   if (inode->fd) return 0;
-  UniqueFd fd;
-  if (int error = handle.Open(inode->mount->directory.get(), &fd)) return error;
+  UniqueFd fd =
+      OpenWithRoom([&] { return handle.Open(inode->mount->directory.get()); });
+  if (!fd) return errno;
   inode->fd = PathFd(std::move(fd));
   cache_.Add(node, inode->fd);
   return 0;

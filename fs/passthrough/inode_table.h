@@ -2,6 +2,7 @@
 #ifndef BAREFUSE_FS_PASSTHROUGH_INODE_TABLE_H_
 #define BAREFUSE_FS_PASSTHROUGH_INODE_TABLE_H_
 
+#include <errno.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -76,6 +77,19 @@ class InodeTable {
 
   // What the open files of `inode` share. It goes with the last of them.
   std::shared_ptr<OpenInode> Share(const Inode& inode);
+
+  // Calls `open`, which gives a descriptor or an empty one and errno. Where the
+  // process has too many, those that are only kept for later are closed and it
+  // is called again; ENFILE then, since EMFILE would speak of the caller's.
+  template <class Open>
+  UniqueFd OpenWithRoom(Open open) {
+    UniqueFd fd = open();
+    if (fd || errno != EMFILE) return fd;
+    cache_.Clear();
+    fd = open();
+    if (!fd && errno == EMFILE) errno = ENFILE;
+    return fd;
+  }
 
   // Whether somebody has it open for writing.
   bool IsWritten(NodeId node);

@@ -86,19 +86,18 @@ absl::StatusOr<std::shared_ptr<Passthrough>> Passthrough::Create(
                               "Linux 5.12"));
     }
   }
-  UniqueFd proc_fds(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!proc_fds) {
-    return ErrnoStatus(errno, "/proc/self/fd (is /proc mounted?)");
-  }
+  absl::StatusOr<std::unique_ptr<ProcFds>> proc_fds = ProcFds::Open();
+  if (!proc_fds.ok()) return proc_fds.status();
   absl::StatusOr<std::unique_ptr<InodeTable>> inodes =
       InodeTable::Create(std::move(source), CachedDescriptors());
   if (!inodes.ok()) return inodes.status();
   return std::shared_ptr<Passthrough>(new Passthrough(
-      std::move(options), *std::move(inodes), std::move(proc_fds)));
+      std::move(options), *std::move(inodes), *std::move(proc_fds)));
 }
 
 Passthrough::Passthrough(PassthroughOptions options,
-                         std::unique_ptr<InodeTable> inodes, UniqueFd proc_fds)
+                         std::unique_ptr<InodeTable> inodes,
+                         std::unique_ptr<ProcFds> proc_fds)
     : options_(std::move(options)),
       name_timeout_(options_.timeout.value_or(DefaultTimeout(options_.cache))),
       attr_timeout_(options_.attr_timeout.value_or(
@@ -208,13 +207,24 @@ int Passthrough::LookupFd(UniqueFd fd, Inode* inode, struct statx* info) {
   return 0;
 }
 
-int Passthrough::LookupName(const Inode& parent, std::string_view name,
-                            abi::fuse_entry_out* entry) {
+// The directory in which something is to be done to `name`.
+int Passthrough::OpenParent(NodeId node, std::string_view name, Inode* parent) {
   // The kernel resolves these itself; from anybody else ".." could lead out of
   // the source.
-  if (name == "." || name == "..") return EINVAL;
-  UniqueFd fd(openat(parent.fd.get(), CName(name).c_str(),
-                     O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (name.empty() || name == "." || name == ".." ||
+      name.find('/') != name.npos) {
+    return EINVAL;
+  }
+  return inodes_->Open(node, parent);
+}
+
+int Passthrough::LookupName(const Inode& parent, std::string_view name,
+                            abi::fuse_entry_out* entry) {
+  const CName path(name);
+  UniqueFd fd = inodes_->OpenWithRoom([&] {
+    return UniqueFd(
+        openat(parent.fd.get(), path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  });
   if (!fd) return errno;
   Inode inode;
   struct statx info;
@@ -225,8 +235,8 @@ int Passthrough::LookupName(const Inode& parent, std::string_view name,
 
 void Passthrough::Lookup(const LookupRequest& request, EntryReply reply) {
   Inode parent;
-  if (int stale = inodes_->Open(request.node(), &parent)) {
-    return std::move(reply).Error(stale);
+  if (int error = OpenParent(request.node(), request->name, &parent)) {
+    return std::move(reply).Error(error);
   }
   abi::fuse_entry_out entry{};
   int error = LookupName(parent, request->name, &entry);

@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "fs/id_table.h"
 #include "fs/passthrough/inode_table.h"
+#include "fs/passthrough/proc_fds.h"
 #include "server/file_system.h"
 
 namespace barefuse {
@@ -58,7 +59,8 @@ struct PassthroughOptions {
 // Serves as the process's user. As root it creates files as whoever asks, and
 // leaves checking permissions to the kernel: mount with default_permissions.
 // umask(2) should be 0 in the process, since modes arrive with the caller's
-// umask applied.
+// umask applied, and as root it should have no supplementary groups, which
+// would be taken for the callers'.
 class Passthrough : public FileSystem {
  public:
   // Opens the source. InvalidArgument: options that exclude each other.
@@ -137,10 +139,13 @@ class Passthrough : public FileSystem {
   class Victim;
 
   Passthrough(PassthroughOptions options, std::unique_ptr<InodeTable> inodes,
-              UniqueFd proc_fds);
+              std::unique_ptr<ProcFds> proc_fds);
 
   // The helpers give 0 or an errno.
-  int OpenInode(const Inode& inode, int flags, UniqueFd* fd) const;
+  int OpenParent(NodeId node, std::string_view name, Inode* parent);
+  // For a caller, whose O_* flags `flags` are.
+  int OpenInode(const Inode& inode, uint32_t flags,
+                const std::optional<Ids>& ids, UniqueFd* fd) const;
   int FileFlags(uint32_t flags) const;
   int LookupName(const Inode& parent, std::string_view name,
                  abi::fuse_entry_out* entry);
@@ -152,18 +157,24 @@ class Passthrough : public FileSystem {
   int Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
                  abi::fuse_attr_out* out);
   int KillPrivileges(const SetattrRequest& request, const Inode& inode);
+  bool MayKillPriv(const std::optional<Ids>& ids, const Inode& inode);
+  int ChangeNothing(const SetattrRequest& request, const Inode& inode);
+  int Truncate(const SetattrRequest& request, const Inode& inode,
+               const OpenFile* file);
   int ChangeAttributes(const SetattrRequest& request, const Inode& inode,
                        const OpenFile* file);
   uint64_t AddOpenFile(Connection& connection, const Inode& inode, UniqueFd fd,
                        uint32_t flags, OpenFlags* reply);
   void FinishCreation(Connection& connection, UniqueFd fd, uint32_t flags,
                       CreateReply reply);
-  int CopyRange(const abi::fuse_copy_file_range_in& in, ssize_t* copied);
-  int RenameName(NodeId from, std::string_view old_name, NodeId to,
+  int CopyRange(const std::optional<Ids>& ids,
+                const abi::fuse_copy_file_range_in& in, ssize_t* copied);
+  int RenameName(const std::optional<Ids>& ids, NodeId from,
+                 std::string_view old_name, NodeId to,
                  std::string_view new_name, uint32_t flags);
   int FsyncFd(int fd, uint32_t flags);
-  bool IsMisrouted(OpenFile& file, Connection& connection,
-                   std::string_view what);
+  static bool IsReadahead(const OpenFile& file, const ReadRequest& request);
+  static bool IsMisrouted(OpenFile& file, Connection& connection);
   void ProbeBacking(Connection& connection);
   void SayOnce(Connection& connection, const absl::Status& why_not);
   bool PassesThrough() const { return terms_.Has(abi::FUSE_PASSTHROUGH); }
@@ -188,8 +199,7 @@ class Passthrough : public FileSystem {
   const PassthroughOptions options_;
   const Timeout name_timeout_;
   const Timeout attr_timeout_;
-  // /proc/self/fd: where an O_PATH descriptor is opened for good.
-  const UniqueFd proc_fds_;
+  const std::unique_ptr<ProcFds> proc_fds_;
   const std::unique_ptr<InodeTable> inodes_;
   proto::Dialect terms_;  // what INIT settled
   IdTable<OpenFile> files_;

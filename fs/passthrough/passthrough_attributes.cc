@@ -5,7 +5,6 @@
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -81,69 +80,101 @@ void Passthrough::Statx(const StatxRequest& request, StatxReply reply) {
   std::move(reply).Ok(out);
 }
 
-// A SETATTR of no attribute. The kernel sends it where a write takes privileges
-// away: a passed-through one runs with the server's credentials, which keep
-// them. And it sends it for chown(2) that changes nothing, of whoever may not
-// do that either.
+// A SETATTR of no attribute, of a file that is open for writing: the kernel
+// sends it where a write takes privileges away. A passed-through one runs with
+// the server's credentials, which keep them.
 int Passthrough::KillPrivileges(const SetattrRequest& request,
                                 const Inode& inode) {
   const std::optional<Ids> ids = request.ids();
   if (!ids.has_value()) return 0;
   struct statx info;
   if (int error = StatFd(inode.fd.get(), &info)) return error;
-  const FdName name(inode.fd.get());
-  const bool root = ids->uid == 0;  // whose writes keep the bits
+  const int fd = inode.fd.get();
   mode_t mode = info.stx_mode & 07777;
-  if (!root) {
+  if (ids->uid != 0) {  // whose writes keep the bits
     mode &= ~static_cast<mode_t>(S_ISUID);
-    if ((mode & S_IXGRP) != 0) mode &= ~static_cast<mode_t>(S_ISGID);
+    // Without the right to execute it is not the group's program, and its
+    // members may leave it so (setattr_should_drop_sgid, Linux 6.2).
+    if ((mode & S_IXGRP) != 0 || !proc_fds_->IsInGroup(*ids, info.stx_gid)) {
+      mode &= ~static_cast<mode_t>(S_ISGID);
+    }
   }
-  const bool loses_bits = mode != (info.stx_mode & 07777);
-  if (!root && info.stx_uid != ids->uid && !inodes_->IsWritten(inode.node)) {
-    const bool capable =
-        getxattr(name.path(), "security.capability", nullptr, 0) >= 0;
-    return loses_bits || capable ? EPERM : 0;
+  if (mode != (info.stx_mode & 07777) && proc_fds_->Chmod(fd, mode) != 0) {
+    return errno;
   }
-  if (loses_bits && chmod(name.path(), mode) != 0) return errno;
-  if (removexattr(name.path(), "security.capability") != 0 &&
+  if (proc_fds_->Removexattr(fd, "security.capability") != 0 &&
       errno != ENODATA && errno != EOPNOTSUPP) {
     return errno;
   }
   return 0;
 }
 
+// The same where nobody writes: chown(2) that changes nothing, which moves the
+// time of change, and may take privileges away; from whoever asks, but those
+// only from the owner.
+int Passthrough::ChangeNothing(const SetattrRequest& request,
+                               const Inode& inode) {
+  const std::optional<Ids> ids = request.ids();
+  const int fd = inode.fd.get();
+  if (ids.has_value() && ids->uid != 0 && S_ISREG(inode.type)) {
+    struct statx info;
+    if (int error = StatFd(fd, &info)) return error;
+    const bool privileged =
+        (info.stx_mode & (S_ISUID | S_ISGID)) != 0 ||
+        proc_fds_->Getxattr(fd, "security.capability", nullptr, 0) >= 0;
+    if (info.stx_uid != ids->uid && privileged) return EPERM;
+  }
+  ScopedKillPriv kill(*proc_fds_, ids, fd);
+  constexpr auto kSame = static_cast<uid_t>(-1);
+  return fchownat(fd, "", kSame, kSame, AT_EMPTY_PATH) == 0 ? 0 : errno;
+}
+
+int Passthrough::Truncate(const SetattrRequest& request, const Inode& inode,
+                          const OpenFile* file) {
+  // Also where the kernel does not say FATTR_KILL_SUIDGID, which is for who has
+  // no CAP_FSETID: not before 7.33.
+  ScopedKillPriv kill(*proc_fds_, request.ids(), inode.fd.get());
+  const off_t size = static_cast<off_t>(request->size);
+  if (file != nullptr) {
+    return ftruncate(file->fd.get(), size) == 0 ? 0 : errno;
+  }
+  UniqueFd fd;
+  if (int error = OpenInode(inode, O_WRONLY, request.ids(), &fd)) return error;
+  struct stat info;
+  if (fstat(fd.get(), &info) != 0) return errno;
+  // Unlike ftruncate(2), truncate(2) to the size that there is moves no times.
+  if (info.st_size == size && (info.st_mode & (S_ISUID | S_ISGID)) == 0) {
+    return 0;
+  }
+  return ftruncate(fd.get(), size) == 0 ? 0 : errno;
+}
+
 int Passthrough::ChangeAttributes(const SetattrRequest& request,
                                   const Inode& inode, const OpenFile* file) {
   const uint32_t valid = request->valid;
-  if ((valid & ~(abi::FATTR_FH | abi::FATTR_LOCKOWNER)) == 0 &&
-      S_ISREG(inode.type)) {
-    return KillPrivileges(request, inode);
+  if ((valid & ~(abi::FATTR_FH | abi::FATTR_LOCKOWNER)) == 0) {
+    return S_ISREG(inode.type) && inodes_->IsWritten(inode.node)
+               ? KillPrivileges(request, inode)
+               : ChangeNothing(request, inode);
   }
-  const FdName name(inode.fd.get());
   // Before the mode, whose bits a change of owner would clear.
   if ((valid & (abi::FATTR_UID | abi::FATTR_GID)) != 0) {
     const uid_t uid =
         (valid & abi::FATTR_UID) != 0 ? request->uid : static_cast<uid_t>(-1);
     const gid_t gid =
         (valid & abi::FATTR_GID) != 0 ? request->gid : static_cast<gid_t>(-1);
+    ScopedKillPriv kill(*proc_fds_, request.ids(), inode.fd.get());
     if (fchownat(inode.fd.get(), "", uid, gid, AT_EMPTY_PATH) != 0) {
       return errno;
     }
   }
   if ((valid & abi::FATTR_MODE) != 0) {
-    if (chmod(name.path(), request->mode & 07777) != 0) return errno;
+    if (proc_fds_->Chmod(inode.fd.get(), request->mode & 07777) != 0) {
+      return errno;
+    }
   }
   if ((valid & abi::FATTR_SIZE) != 0) {
-    ScopedNoFsetid kill_suid((valid & abi::FATTR_KILL_SUIDGID) != 0 ||
-                             ClearsSuid(request));
-    const off_t size = static_cast<off_t>(request->size);
-    if (file != nullptr) {
-      if (ftruncate(file->fd.get(), size) != 0) return errno;
-    } else {
-      UniqueFd fd;
-      if (int error = OpenInode(inode, O_WRONLY, &fd)) return error;
-      if (ftruncate(fd.get(), size) != 0) return errno;
-    }
+    if (int error = Truncate(request, inode, file)) return error;
   }
   if ((valid & (abi::FATTR_ATIME | abi::FATTR_MTIME)) != 0) {
     const timespec times[] = {
@@ -215,6 +246,9 @@ void Passthrough::Readlink(const ReadlinkRequest& request, DataReply reply) {
   if (int stale = inodes_->Open(request.node(), &inode)) {
     return std::move(reply).Error(stale);
   }
+  if (inode.mount->pseudo && !IsOwn(request.ids())) {
+    return std::move(reply).Error(EACCES);
+  }
   std::span<std::byte> buffer = reply.buffer();
   ssize_t size =
       readlinkat(inode.fd.get(), "", reinterpret_cast<char*>(buffer.data()),
@@ -242,10 +276,17 @@ void Passthrough::Ioctl(const IoctlRequest& request, IoctlReply reply) {
                           ? sizeof argument
                           : _IOC_SIZE(request->cmd);
   const bool sets = (_IOC_DIR(request->cmd) & _IOC_WRITE) != 0;
-  if (sets ? request->data.size() < sizeof(int)
+  const size_t least =
+      request->cmd == FS_IOC_FSSETXATTR ? sizeof(fsxattr) : sizeof(int);
+  if (sets ? request->data.size() < least
            : reply.buffer().size() < sizeof(int)) {
     return std::move(reply).Error(EINVAL);
   }
+  // The kernel has compared what the caller may change with what it was told a
+  // moment ago; the source compares with what is.
+  const std::optional<Ids> ids = request.ids();
+  ScopedWithout immutable(CAP_LINUX_IMMUTABLE,
+                          ids.has_value() && ids->uid != 0);
   if (!request->data.empty()) {
     memcpy(argument, request->data.data(),
            std::min(request->data.size(), sizeof argument));
@@ -262,6 +303,8 @@ void Passthrough::Ioctl(const IoctlRequest& request, IoctlReply reply) {
     result = ioctl(file->fd.get(), request->cmd, argument);
   }
   if (result < 0) return std::move(reply).Error(errno);
+  // The time of change has moved, which nobody tells the kernel.
+  if (sets) request.connection().notifier()->InvalInode(request.node(), -1, 0);
   // Of FS_IOC_GETFLAGS only an int, whatever its number says (it says long).
   const size_t out = sets ? 0 : std::min(size, reply.buffer().size());
   if (out != 0) memcpy(reply.buffer().data(), argument, out);

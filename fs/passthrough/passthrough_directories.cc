@@ -46,7 +46,11 @@ void Passthrough::Opendir(const OpendirRequest& request, OpenReply reply) {
   if (int stale = inodes_->Open(request.node(), &inode)) {
     return std::move(reply).Error(stale);
   }
-  UniqueFd fd(openat(inode.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const int noatime = static_cast<int>(request->flags & O_NOATIME);
+  UniqueFd fd = inodes_->OpenWithRoom([&] {
+    return UniqueFd(openat(inode.fd.get(), ".",
+                           O_RDONLY | O_DIRECTORY | O_CLOEXEC | noatime));
+  });
   if (!fd) return std::move(reply).Error(errno);
   struct statx info;
   if (int error = StatFd(fd.get(), &info)) return std::move(reply).Error(error);

@@ -59,12 +59,19 @@ bool Passthrough::KeepsCache(const Inode& inode, int fd) {
   return inodes_->SetVersion(inode.node, version) == version && version != 0;
 }
 
-int Passthrough::OpenInode(const Inode& inode, int flags, UniqueFd* fd) const {
+int Passthrough::OpenInode(const Inode& inode, uint32_t flags,
+                           const std::optional<Ids>& ids, UniqueFd* fd) const {
   // Devices and fifos are the kernel's business; opening one here could block
   // the server or drive the device.
   if (!S_ISREG(inode.type)) return S_ISDIR(inode.type) ? EISDIR : EINVAL;
-  fd->reset(openat(proc_fds_.get(), FdName(inode.fd.get()).name(),
-                   flags | O_CLOEXEC));
+  if (inode.mount->pseudo && !IsOwn(ids)) return EACCES;
+  const int wanted = FileFlags(flags);
+  *fd = inodes_->OpenWithRoom(
+      [&] { return proc_fds_->Reopen(inode.fd.get(), wanted); });
+  // A file that can only be appended to (chattr +a) takes no other open.
+  if (!*fd && errno == EPERM && (flags & O_APPEND) != 0 && !WritesBack()) {
+    *fd = proc_fds_->Reopen(inode.fd.get(), wanted | O_APPEND);
+  }
   return *fd ? 0 : errno;
 }
 
@@ -114,10 +121,11 @@ void Passthrough::Open(const OpenRequest& request, OpenReply reply) {
   UniqueFd fd;
   int error = 0;
   {
-    ScopedNoFsetid kill_suid(
-        (request->open_flags & abi::FUSE_OPEN_KILL_SUIDGID) != 0 ||
-        ((request->flags & O_TRUNC) != 0 && ClearsSuid(request)));
-    error = OpenInode(inode, FileFlags(request->flags), &fd);
+    std::optional<ScopedKillPriv> kill;
+    if ((request->flags & O_TRUNC) != 0) {
+      kill.emplace(*proc_fds_, request.ids(), inode.fd.get());
+    }
+    error = OpenInode(inode, request->flags, request.ids(), &fd);
   }
   if (error != 0) return std::move(reply).Error(error);
   const bool seen = !ChangesUnseen(inode.node);
@@ -135,8 +143,8 @@ void Passthrough::Open(const OpenRequest& request, OpenReply reply) {
 // opened, whatever its name means by now.
 void Passthrough::FinishCreation(Connection& connection, UniqueFd fd,
                                  uint32_t flags, CreateReply reply) {
-  UniqueFd path(
-      openat(proc_fds_.get(), FdName(fd.get()).name(), O_PATH | O_CLOEXEC));
+  UniqueFd path = inodes_->OpenWithRoom(
+      [&] { return proc_fds_->Reopen(fd.get(), O_PATH); });
   if (!path) return std::move(reply).Error(errno);
   Inode inode;
   struct statx info;
@@ -152,21 +160,24 @@ void Passthrough::FinishCreation(Connection& connection, UniqueFd fd,
 
 void Passthrough::Create(const CreateRequest& request, CreateReply reply) {
   Inode parent;
-  if (int stale = inodes_->Open(request.node(), &parent)) {
-    return std::move(reply).Error(stale);
+  if (int error = OpenParent(request.node(), request->name, &parent)) {
+    return std::move(reply).Error(error);
   }
   const mode_t mode =
       CreationMode(parent, request->mode, request->umask) & 07777;
   UniqueFd fd;
   {
     ScopedIds ids(request.ids(), GroupOf(request->extensions));
+    if (!ids.ok()) return std::move(reply).Error(EINVAL);
     // The kernel asks because it knows of no such name, and so has checked the
     // rights to the directory alone. A file that is there all the same must
     // not be opened with our rights: ESTALE makes the kernel look it up and
     // check.
-    fd.reset(openat(parent.fd.get(), CName(request->name).c_str(),
-                    FileFlags(request->flags) | O_CREAT | O_EXCL | O_CLOEXEC,
-                    mode));
+    const CName name(request->name);
+    const int flags = FileFlags(request->flags) | O_CREAT | O_EXCL | O_CLOEXEC;
+    fd = inodes_->OpenWithRoom([&] {
+      return UniqueFd(openat(parent.fd.get(), name.c_str(), flags, mode));
+    });
     if (!fd) {
       const bool found = errno == EEXIST && (request->flags & O_EXCL) == 0;
       return std::move(reply).Error(found ? ESTALE : errno);
@@ -186,29 +197,38 @@ void Passthrough::Tmpfile(const TmpfileRequest& request, CreateReply reply) {
   UniqueFd fd;
   {
     ScopedIds ids(request.ids(), GroupOf(request->extensions));
-    fd.reset(openat(parent.fd.get(), ".",
-                    FileFlags(request->flags) | O_TMPFILE | O_CLOEXEC |
-                        static_cast<int>(request->flags & O_EXCL),
-                    mode));
+    if (!ids.ok()) return std::move(reply).Error(EINVAL);
+    const int flags = FileFlags(request->flags) | O_TMPFILE | O_CLOEXEC |
+                      static_cast<int>(request->flags & O_EXCL);
+    fd = inodes_->OpenWithRoom(
+        [&] { return UniqueFd(openat(parent.fd.get(), ".", flags, mode)); });
     if (!fd) return std::move(reply).Error(errno);
   }
   FinishCreation(request.connection(), std::move(fd), request->flags,
                  std::move(reply));
 }
 
-// The kernel serves a passed-through file by itself; a READ or WRITE of one
-// that comes all the same is a fault of somebody's, and answering it could mix
-// old data with new. (Linux 6.18 sends READs for readahead(2) and
-// posix_fadvise(2), whose callers do not miss them.) Said once for each open.
-bool Passthrough::IsMisrouted(OpenFile& file, Connection& connection,
-                              std::string_view what) {
+// The kernel serves a passed-through file by itself. A READ of one all the same
+// comes for readahead(2) and posix_fadvise(2) (Linux 6.18): what they want is
+// that the source reads ahead, and nobody sees the answer. Data would only be
+// held twice.
+bool Passthrough::IsReadahead(const OpenFile& file,
+                              const ReadRequest& request) {
+  if (!file.use.passthrough() || file.direct_io) return false;
+  posix_fadvise(file.fd.get(), static_cast<off_t>(request->offset),
+                request->size, POSIX_FADV_WILLNEED);
+  return true;
+}
+
+// A WRITE of one is a fault of somebody's, and obeying it could mix old data
+// with new. Said once for each open.
+bool Passthrough::IsMisrouted(OpenFile& file, Connection& connection) {
   if (!file.use.passthrough() || file.direct_io) return false;
   if (file.said_misrouted.exchange(true, std::memory_order_relaxed)) {
     return true;
   }
   connection.Log(LogLevel::kError,
-                 absl::StrCat(absl::string_view(what.data(), what.size()),
-                              " of node ", file.inode->node,
+                 absl::StrCat("WRITE of node ", file.inode->node,
                               " came to the server although the file is in "
                               "passthrough mode; answered EIO"));
   return true;
@@ -217,9 +237,7 @@ bool Passthrough::IsMisrouted(OpenFile& file, Connection& connection,
 void Passthrough::Read(const ReadRequest& request, DataReply reply) {
   std::shared_ptr<OpenFile> file = files_.Find(request->fh);
   if (file == nullptr) return std::move(reply).Error(EBADF);
-  if (IsMisrouted(*file, request.connection(), "READ")) {
-    return std::move(reply).Error(EIO);
-  }
+  if (IsReadahead(*file, request)) return std::move(reply).Error(EIO);
   std::span<std::byte> buffer = reply.buffer();
   // A short read would end the file for the kernel, so read on.
   size_t done = 0;
@@ -238,13 +256,15 @@ void Passthrough::Read(const ReadRequest& request, DataReply reply) {
 void Passthrough::Write(const WriteRequest& request, WriteReply reply) {
   std::shared_ptr<OpenFile> file = files_.Find(request->fh);
   if (file == nullptr) return std::move(reply).Error(EBADF);
-  if (IsMisrouted(*file, request.connection(), "WRITE")) {
+  if (IsMisrouted(*file, request.connection())) {
     return std::move(reply).Error(EIO);
   }
   // To pwritev2(2), -1 is wherever the descriptor happens to stand.
   if (request->offset > INT64_MAX) return std::move(reply).Error(EINVAL);
-  ScopedNoFsetid kill_suid(
-      (request->write_flags & abi::FUSE_WRITE_KILL_SUIDGID) != 0);
+  std::optional<ScopedKillPriv> kill;
+  if ((request->write_flags & abi::FUSE_WRITE_KILL_SUIDGID) != 0) {
+    kill.emplace(*proc_fds_, request.ids(), file->fd.get());
+  }
   // From the page cache comes what was written where it stands now; an append
   // of the caller's goes to the end as the source knows it.
   const bool append = (request->flags & O_APPEND) != 0 &&
@@ -264,8 +284,11 @@ void Passthrough::Flush(const FlushRequest& request, EmptyReply reply) {
   std::shared_ptr<OpenFile> file = files_.Find(request->fh);
   if (file == nullptr) return std::move(reply).Error(EBADF);
   // Closing a duplicate makes the source report what its close(2) would.
-  int copy = fcntl(file->fd.get(), F_DUPFD_CLOEXEC, 0);
-  if (copy < 0 || close(copy) != 0) return std::move(reply).Error(errno);
+  UniqueFd copy = inodes_->OpenWithRoom(
+      [&] { return UniqueFd(fcntl(file->fd.get(), F_DUPFD_CLOEXEC, 0)); });
+  if (!copy || close(copy.release()) != 0) {
+    return std::move(reply).Error(errno);
+  }
   std::move(reply).Ok();
 }
 
@@ -295,7 +318,7 @@ void Passthrough::Fsync(const FsyncRequest& request, EmptyReply reply) {
 void Passthrough::Fallocate(const FallocateRequest& request, EmptyReply reply) {
   std::shared_ptr<OpenFile> file = files_.Find(request->fh);
   if (file == nullptr) return std::move(reply).Error(EBADF);
-  ScopedNoFsetid kill_suid(ClearsSuid(request));
+  ScopedKillPriv kill(*proc_fds_, request.ids(), file->fd.get());
   if (fallocate(file->fd.get(), static_cast<int>(request->mode),
                 static_cast<off_t>(request->offset),
                 static_cast<off_t>(request->length)) != 0) {
@@ -314,11 +337,13 @@ void Passthrough::Lseek(const LseekRequest& request, LseekReply reply) {
   std::move(reply).Ok({static_cast<uint64_t>(found)});
 }
 
-int Passthrough::CopyRange(const abi::fuse_copy_file_range_in& in,
+int Passthrough::CopyRange(const std::optional<Ids>& ids,
+                           const abi::fuse_copy_file_range_in& in,
                            ssize_t* copied) {
   std::shared_ptr<OpenFile> from = files_.Find(in.fh_in);
   std::shared_ptr<OpenFile> to = files_.Find(in.fh_out);
   if (from == nullptr || to == nullptr) return EBADF;
+  ScopedKillPriv kill(*proc_fds_, ids, to->fd.get());
   off64_t off_in = static_cast<off64_t>(in.off_in);
   off64_t off_out = static_cast<off64_t>(in.off_out);
   *copied = copy_file_range(from->fd.get(), &off_in, to->fd.get(), &off_out,
@@ -331,18 +356,16 @@ void Passthrough::CopyFileRange(const CopyFileRangeRequest& request,
   // The reply has 32 bits for what was copied.
   abi::fuse_copy_file_range_in in = *request;
   in.len = std::min<uint64_t>(in.len, UINT32_MAX & ~uint32_t{4095});
-  ScopedNoFsetid kill_suid(ClearsSuid(request));
   ssize_t copied = 0;
-  int error = CopyRange(in, &copied);
+  int error = CopyRange(request.ids(), in, &copied);
   if (error != 0) return std::move(reply).Error(error);
   std::move(reply).Ok(static_cast<size_t>(copied));
 }
 
 void Passthrough::CopyFileRange64(const CopyFileRange64Request& request,
                                   CopyFileRangeReply reply) {
-  ScopedNoFsetid kill_suid(ClearsSuid(request));
   ssize_t copied = 0;
-  int error = CopyRange(*request, &copied);
+  int error = CopyRange(request.ids(), *request, &copied);
   if (error != 0) return std::move(reply).Error(error);
   std::move(reply).Ok({static_cast<uint64_t>(copied)});
 }

@@ -3,9 +3,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "fs/passthrough/convert.h"
@@ -24,8 +24,9 @@ int Result(int value) { return value == 0 ? 0 : errno; }
 mode_t Passthrough::CreationMode(const Inode& parent, uint32_t mode,
                                  uint32_t umask) const {
   if (!terms_.Has(abi::FUSE_DONT_MASK) || umask == 0) return mode;
-  const bool has_acl = getxattr(FdName(parent.fd.get()).path(),
-                                "system.posix_acl_default", nullptr, 0) > 0;
+  const bool has_acl =
+      proc_fds_->Getxattr(parent.fd.get(), "system.posix_acl_default", nullptr,
+                          0) > 0;
   return has_acl ? mode : mode & ~umask;
 }
 
@@ -40,44 +41,50 @@ void Passthrough::AnswerCreation(int error, const Inode& parent,
 
 void Passthrough::Symlink(const SymlinkRequest& request, EntryReply reply) {
   Inode parent;
-  if (int stale = inodes_->Open(request.node(), &parent)) {
-    return std::move(reply).Error(stale);
+  if (int error = OpenParent(request.node(), request->name, &parent)) {
+    return std::move(reply).Error(error);
   }
   int error = 0;
   {
     ScopedIds ids(request.ids(), GroupOf(request->extensions));
-    error = Result(symlinkat(CName(request->target).c_str(), parent.fd.get(),
-                             CName(request->name).c_str()));
+    error =
+        !ids.ok()
+            ? EINVAL
+            : Result(symlinkat(CName(request->target).c_str(), parent.fd.get(),
+                               CName(request->name).c_str()));
   }
   AnswerCreation(error, parent, request->name, std::move(reply));
 }
 
 void Passthrough::Mknod(const MknodRequest& request, EntryReply reply) {
   Inode parent;
-  if (int stale = inodes_->Open(request.node(), &parent)) {
-    return std::move(reply).Error(stale);
+  if (int error = OpenParent(request.node(), request->name, &parent)) {
+    return std::move(reply).Error(error);
   }
   const mode_t mode = CreationMode(parent, request->mode, request->umask);
   int error = 0;
   {
     ScopedIds ids(request.ids(), GroupOf(request->extensions));
-    error = Result(mknodat(parent.fd.get(), CName(request->name).c_str(), mode,
-                           request->rdev));
+    error = !ids.ok()
+                ? EINVAL
+                : Result(mknodat(parent.fd.get(), CName(request->name).c_str(),
+                                 mode, request->rdev));
   }
   AnswerCreation(error, parent, request->name, std::move(reply));
 }
 
 void Passthrough::Mkdir(const MkdirRequest& request, EntryReply reply) {
   Inode parent;
-  if (int stale = inodes_->Open(request.node(), &parent)) {
-    return std::move(reply).Error(stale);
+  if (int error = OpenParent(request.node(), request->name, &parent)) {
+    return std::move(reply).Error(error);
   }
   const mode_t mode = CreationMode(parent, request->mode, request->umask);
   int error = 0;
   {
     ScopedIds ids(request.ids(), GroupOf(request->extensions));
-    error =
-        Result(mkdirat(parent.fd.get(), CName(request->name).c_str(), mode));
+    error = !ids.ok() ? EINVAL
+                      : Result(mkdirat(parent.fd.get(),
+                                       CName(request->name).c_str(), mode));
   }
   AnswerCreation(error, parent, request->name, std::move(reply));
 }
@@ -86,11 +93,10 @@ void Passthrough::Link(const LinkRequest& request, EntryReply reply) {
   Inode inode;
   Inode parent;
   int error = inodes_->Open(request->oldnodeid, &inode);
-  if (error == 0) error = inodes_->Open(request.node(), &parent);
+  if (error == 0) error = OpenParent(request.node(), request->name, &parent);
   if (error != 0) return std::move(reply).Error(error);
-  error = Result(linkat(proc_fds_.get(), FdName(inode.fd.get()).name(),
-                        parent.fd.get(), CName(request->name).c_str(),
-                        AT_SYMLINK_FOLLOW));
+  error = Result(proc_fds_->Link(inode.fd.get(), parent.fd.get(),
+                                 CName(request->name).c_str()));
   AnswerCreation(error, parent, request->name, std::move(reply));
 }
 
@@ -122,7 +128,7 @@ class Passthrough::Victim {
 
 int Passthrough::RemoveName(NodeId node, std::string_view name, int flags) {
   Inode parent;
-  if (int error = inodes_->Open(node, &parent)) return error;
+  if (int error = OpenParent(node, name, &parent)) return error;
   Victim victim(inodes_.get(), parent, name);
   if (unlinkat(parent.fd.get(), CName(name).c_str(), flags) != 0) return errno;
   victim.Pin();
@@ -141,13 +147,19 @@ void Passthrough::Rmdir(const RmdirRequest& request, EmptyReply reply) {
   std::move(reply).Ok();
 }
 
-int Passthrough::RenameName(NodeId from, std::string_view old_name, NodeId to,
+int Passthrough::RenameName(const std::optional<Ids>& ids, NodeId from,
+                            std::string_view old_name, NodeId to,
                             std::string_view new_name, uint32_t flags) {
   Inode old_parent;
   Inode new_parent;
-  if (int error = inodes_->Open(from, &old_parent)) return error;
-  if (int error = inodes_->Open(to, &new_parent)) return error;
+  if (int error = OpenParent(from, old_name, &old_parent)) return error;
+  if (int error = OpenParent(to, new_name, &new_parent)) return error;
   Victim victim(inodes_.get(), new_parent, new_name);
+  std::optional<ScopedIds> as_caller;  // whose the whiteout is to be
+  if ((flags & RENAME_WHITEOUT) != 0) {
+    as_caller.emplace(ids);
+    if (!as_caller->ok()) return EINVAL;
+  }
   if (renameat2(old_parent.fd.get(), CName(old_name).c_str(),
                 new_parent.fd.get(), CName(new_name).c_str(), flags) != 0) {
     return errno;
@@ -157,15 +169,15 @@ int Passthrough::RenameName(NodeId from, std::string_view old_name, NodeId to,
 }
 
 void Passthrough::Rename(const RenameRequest& request, EmptyReply reply) {
-  int error = RenameName(request.node(), request->old_name, request->newdir,
-                         request->new_name, 0);
+  int error = RenameName(request.ids(), request.node(), request->old_name,
+                         request->newdir, request->new_name, 0);
   if (error != 0) return std::move(reply).Error(error);
   std::move(reply).Ok();
 }
 
 void Passthrough::Rename2(const Rename2Request& request, EmptyReply reply) {
-  int error = RenameName(request.node(), request->old_name, request->newdir,
-                         request->new_name, request->flags);
+  int error = RenameName(request.ids(), request.node(), request->old_name,
+                         request->newdir, request->new_name, request->flags);
   if (error != 0) return std::move(reply).Error(error);
   std::move(reply).Ok();
 }

@@ -1,5 +1,4 @@
-// Extended attributes: by the /proc name, since O_PATH descriptors do not serve
-// the calls that take one.
+// Extended attributes.
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +14,19 @@
 
 namespace barefuse {
 namespace {
+
+constexpr std::string_view kCapability = "security.capability";
+
+bool IsAcl(std::string_view name) {
+  return name == "system.posix_acl_access" ||
+         name == "system.posix_acl_default";
+}
+
+// The kernel leaves the rights to other names of this namespace to their
+// filesystem, which would ask for ours.
+bool IsServed(std::string_view name) {
+  return !name.starts_with("system.") || IsAcl(name);
+}
 
 // Takes the names of the trusted namespace out of a list. Gives what is left,
 // in bytes.
@@ -41,9 +53,10 @@ void Passthrough::Setxattr(const SetxattrRequest& request, EmptyReply reply) {
   if (int stale = inodes_->Open(request.node(), &inode)) {
     return std::move(reply).Error(stale);
   }
-  if (setxattr(FdName(inode.fd.get()).path(), CName(request->name).c_str(),
-               request->value.data(), request->value.size(),
-               static_cast<int>(request->flags)) != 0) {
+  if (!IsServed(request->name)) return std::move(reply).Error(EOPNOTSUPP);
+  if (proc_fds_->Setxattr(inode.fd.get(), CName(request->name).c_str(),
+                          request->value.data(), request->value.size(),
+                          static_cast<int>(request->flags)) != 0) {
     return std::move(reply).Error(errno);
   }
   // An ACL by somebody outside the file's group takes set-group-id away, which
@@ -52,8 +65,9 @@ void Passthrough::Setxattr(const SetxattrRequest& request, EmptyReply reply) {
     struct stat info;
     if (fstat(inode.fd.get(), &info) != 0 ||
         ((info.st_mode & S_ISGID) != 0 &&
-         chmod(FdName(inode.fd.get()).path(),
-               info.st_mode & 07777 & ~static_cast<mode_t>(S_ISGID)) != 0)) {
+         proc_fds_->Chmod(inode.fd.get(), info.st_mode & 07777 &
+                                              ~static_cast<mode_t>(S_ISGID)) !=
+             0)) {
       return std::move(reply).Error(errno);
     }
   }
@@ -65,11 +79,17 @@ void Passthrough::Getxattr(const GetxattrRequest& request, XattrReply reply) {
   if (int stale = inodes_->Open(request.node(), &inode)) {
     return std::move(reply).Error(stale);
   }
+  if (!IsServed(request->name)) return std::move(reply).Error(EOPNOTSUPP);
   std::span<std::byte> buffer = reply.buffer();
-  ssize_t size =
-      getxattr(FdName(inode.fd.get()).path(), CName(request->name).c_str(),
-               buffer.data(), buffer.size());
-  if (size < 0) return std::move(reply).Error(errno);
+  const ssize_t size =
+      proc_fds_->Getxattr(inode.fd.get(), CName(request->name).c_str(),
+                          buffer.data(), buffer.size());
+  if (size < 0) {
+    // To the kernel, which asks for ACLs before it lets anybody in, only this
+    // says that there is none.
+    const bool no_acls = errno == EOPNOTSUPP && IsAcl(request->name);
+    return std::move(reply).Error(no_acls ? ENODATA : errno);
+  }
   std::move(reply).Ok(static_cast<size_t>(size));
 }
 
@@ -79,9 +99,8 @@ void Passthrough::Listxattr(const ListxattrRequest& request, XattrReply reply) {
     return std::move(reply).Error(stale);
   }
   std::span<std::byte> buffer = reply.buffer();
-  ssize_t size =
-      listxattr(FdName(inode.fd.get()).path(),
-                reinterpret_cast<char*>(buffer.data()), buffer.size());
+  ssize_t size = proc_fds_->Listxattr(
+      inode.fd.get(), reinterpret_cast<char*>(buffer.data()), buffer.size());
   if (size < 0) return std::move(reply).Error(errno);
   const std::optional<Ids> ids = request.ids();
   // The source has shown us, not the caller, what is root's alone. (The size
@@ -93,14 +112,30 @@ void Passthrough::Listxattr(const ListxattrRequest& request, XattrReply reply) {
   std::move(reply).Ok(static_cast<size_t>(size));
 }
 
+// The kernel asks for the file's capabilities to be removed whenever they are
+// to go, before it has checked whether the caller may change the file at all
+// (chown(2)). A write has been checked by the open.
+bool Passthrough::MayKillPriv(const std::optional<Ids>& ids,
+                              const Inode& inode) {
+  if (!ids.has_value() || ids->uid == 0 || inodes_->IsWritten(inode.node)) {
+    return true;
+  }
+  struct stat info;
+  return fstat(inode.fd.get(), &info) == 0 && info.st_uid == ids->uid;
+}
+
 void Passthrough::Removexattr(const RemovexattrRequest& request,
                               EmptyReply reply) {
   Inode inode;
   if (int stale = inodes_->Open(request.node(), &inode)) {
     return std::move(reply).Error(stale);
   }
-  if (removexattr(FdName(inode.fd.get()).path(),
-                  CName(request->name).c_str()) != 0) {
+  if (!IsServed(request->name)) return std::move(reply).Error(EOPNOTSUPP);
+  if (request->name == kCapability && !MayKillPriv(request.ids(), inode)) {
+    return std::move(reply).Error(EPERM);
+  }
+  if (proc_fds_->Removexattr(inode.fd.get(), CName(request->name).c_str()) !=
+      0) {
     return std::move(reply).Error(errno);
   }
   std::move(reply).Ok();

@@ -35,6 +35,21 @@ bool KeepsHandles(int directory) {
          std::end(kTypes);
 }
 
+bool IsPseudo(int fd) {
+  constexpr decltype(statfs_t::f_type) kTypes[] = {
+      PROC_SUPER_MAGIC, SYSFS_MAGIC,    CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
+      DEBUGFS_MAGIC,    TRACEFS_MAGIC,  SECURITYFS_MAGIC,   BPF_FS_MAGIC,
+      BINFMTFS_MAGIC,   PSTOREFS_MAGIC, EFIVARFS_MAGIC,     SELINUX_MAGIC,
+      SMACK_MAGIC,      NSFS_MAGIC,
+      0x62656570,  // configfs
+      0x65735543,  // fusectl
+  };
+  statfs_t info;
+  if (fstatfs(fd, &info) != 0) return false;
+  return std::find(std::begin(kTypes), std::end(kTypes), info.f_type) !=
+         std::end(kTypes);
+}
+
 }  // namespace
 
 unsigned StatxMask() {
@@ -60,6 +75,7 @@ const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
   }
   // Outside the lock, since it may wait for the filesystem.
   UniqueFd directory = OpenDirectory(fd, info);
+  const bool pseudo = IsPseudo(fd);
   absl::MutexLock lock(&mutex_);
   auto [it, is_new] = by_id_.try_emplace(info.stx_mnt_id,
                                          static_cast<uint16_t>(mounts_.size()));
@@ -73,6 +89,7 @@ const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
     devices_.try_emplace(DeviceOf(info),
                          static_cast<uint16_t>(devices_.size()));
     mount.directory = std::move(directory);
+    mount.pseudo = pseudo;
   }
   return &mounts_[it->second];
 }
@@ -84,8 +101,7 @@ UniqueFd SourceMounts::OpenDirectory(int fd, const struct statx& info) {
   if (!directory || !KeepsHandles(directory.get())) return UniqueFd();
   const FileHandle handle =
       FileHandle::Of(fd, DeviceOf(info), info.stx_ino, false);
-  UniqueFd again;
-  if (handle.pinned() || handle.Open(directory.get(), &again) != 0) {
+  if (handle.pinned() || !handle.Open(directory.get())) {
     return UniqueFd();
   }
   return directory;

@@ -27,6 +27,9 @@ struct SourceMount {
   // An open directory of it where its inodes can be opened by their handles;
   // where there is none, each inode that is known must be held open.
   UniqueFd directory;
+  // Not of files but of the kernel's insides (procfs, sysfs): what may be done
+  // there is asked of who does it, and that would be the server.
+  bool pseudo = false;
 
   bool has_handles() const { return bool{directory}; }
 };
