@@ -108,25 +108,38 @@ TEST_P(PassthroughCoherenceTest, AttributesAfterEachWayToWrite) {
   }
 }
 
-// A mapping that is stored to again and again, while somebody looks.
+// A mapping that is stored to again and again, while somebody looks. Which
+// store moves the times is the source's affair: tmpfs notes the first only.
 TEST_P(PassthroughCoherenceTest, AttributesWhileAMappingIsWrittenTo) {
   Mount();
-  Viewed file(mnt_, "file", O_RDWR);
-  auto* const map = static_cast<volatile char*>(
-      mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd(), 0));
-  ASSERT_NE(map, MAP_FAILED);
-  for (int round = 0; round < 3; ++round) {
-    const auto before = file.Views();
-    AwaitNextTick();
-    map[round] = 'w';
-    EXPECT_EQ(msync(const_cast<char*>(map), kPage, MS_SYNC), 0);
-    for (const auto& [view, info] : file.Views()) {
-      SCOPED_TRACE(view);
-      EXPECT_GT(FileTime(info.st_mtim), FileTime(before.at(view).st_mtim));
-      ExpectSame(Attributes(info), Attributes(StatSource(file)));
+  ExpectAsOnSource([&](const std::string& root) {
+    Findings found;
+    Viewed file(root, "file", O_RDWR);
+    auto* const map = static_cast<volatile char*>(
+        mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd(), 0));
+    if (map == MAP_FAILED) return found;
+    for (int round = 0; round < 3; ++round) {
+      const auto before = file.Views();
+      AwaitNextTick();
+      map[round] = 'w';
+      found["msync"] = Said(msync(const_cast<char*>(map), kPage, MS_SYNC));
+      for (const auto& [view, info] : file.Views()) {
+        SCOPED_TRACE(view);
+        const std::string step = view + " " + std::to_string(round);
+        found[step] = Moved(before.at(view), info);
+        // To have a page of its own the mount reads the file, which moves its
+        // access time.
+        if (!backed() && found[step].starts_with("atime ")) {
+          found[step].erase(0, strlen("atime "));
+        }
+        if (root == mnt_) {
+          ExpectSame(Attributes(info), Attributes(StatSource(file)));
+        }
+      }
     }
-  }
-  munmap(const_cast<char*>(map), kPage);
+    munmap(const_cast<char*>(map), kPage);
+    return found;
+  });
 }
 
 // The mapping stays when the file is closed.

