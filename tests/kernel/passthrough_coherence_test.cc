@@ -157,7 +157,8 @@ TEST_P(PassthroughCoherenceTest, AttributesAfterAStoreThatOutlivesTheFile) {
         mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0));
     ASSERT_NE(map, MAP_FAILED);
   }
-  const FileTime before = Mtime(path);
+  AwaitOpenFiles(0);
+  const FileTime before = Mtime(path);  // cached now
   AwaitNextTick();
   map[0] = 'w';
   EXPECT_EQ(msync(const_cast<char*>(map), kPage, MS_SYNC), 0);
