@@ -16,6 +16,7 @@ the server, stats.json what it has counted.
 
 import argparse
 import collections
+import fnmatch
 import json
 import pathlib
 import sys
@@ -25,6 +26,18 @@ SKIPPED = "77"  # the exit status of a workload whose program is missing
 
 def read(path):
     return path.read_text(errors="replace") if path.exists() else ""
+
+
+def known_differences():
+    """(pattern, reason) of each difference that is to be expected."""
+    known = []
+    path = pathlib.Path(__file__).parent / "known_differences.txt"
+    for line in path.read_text().splitlines():
+        if line.startswith(" "):
+            known[-1][1] = (known[-1][1] + " " + line.strip()).strip()
+        elif line and not line.startswith("#"):
+            known.append([line, ""])
+    return known
 
 
 def cases(verdict):
@@ -54,15 +67,31 @@ class Workload:
         self.differences = []  # sentences
         self.same_failures = []  # cases that fail on both sides
         self.why_skipped = {}
-        self.faults = read(directory / "server.faults").splitlines()
+        faults = read(directory / "server.faults").splitlines()
+        self.passed += not faults  # the server
         try:
             self.statistics = json.loads(read(directory / "stats.json"))
         except json.JSONDecodeError:
             self.statistics = {}
         self.compare()
+        self.differences = self.without_known(self.differences)
+        self.faults = self.without_known([f"server: {fault}" for fault in faults])
+
+    def without_known(self, differences):
+        left = []
+        for difference in differences:
+            why = [reason for pattern, reason in known_differences()
+                   if fnmatch.fnmatchcase(f"{self.name}: {difference}", pattern)]
+            if why:
+                self.skipped += 1
+                self.why_skipped[difference] = why[0]
+            else:
+                left.append(difference)
+        return left
 
     def compare(self):
         if self.source.status == self.mount.status == SKIPPED:
+            self.passed = 0
             self.skipped = 1
             self.why_skipped["all"] = self.source.verdict.strip()
             return
@@ -91,11 +120,10 @@ class Workload:
                 self.passed += 1
                 if any(outcome.startswith("failed") for outcome in here):
                     self.same_failures.append(f"{name}: {', '.join(here)}")
-        self.passed += not self.faults
 
     @property
     def failures(self):
-        return self.differences + [f"server: {fault}" for fault in self.faults]
+        return self.differences + self.faults
 
     def as_json(self):
         return {
