@@ -12,8 +12,11 @@ python_tests() {  # [COMMAND TO RUN IT WITH] -- TEST ...
   done
   shift
   mkdir -m 1777 temporary
+  # test_selflink counts how many links the kernel follows before ELOOP. Those of
+  # an attempt that it gives up, for a rename elsewhere, count too.
   TMPDIR=$PWD/temporary "${prefix[@]}" "$python" -m test --tempdir \
-    "$PWD/temporary" --junit-xml "$PWD/temporary/results.xml" "$@" >&2 || true
+    "$PWD/temporary" --junit-xml "$PWD/temporary/results.xml" \
+    --ignore test_selflink "$@" >&2 || true
   "$python" - temporary/results.xml <<'PYTHON'
 import sys
 import xml.etree.ElementTree as ElementTree
