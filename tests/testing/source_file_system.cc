@@ -63,8 +63,7 @@ absl::Status SourceFileSystem::MountTmpfs(uint64_t size) {
 absl::Status SourceFileSystem::MountDevice(std::string_view type) {
   const Recipe* recipe = FindRecipe(type);
   Check(recipe != nullptr, type);
-  device_ =
-      std::make_unique<LoopDevice>(scratch_ / "device", recipe->size);
+  device_ = std::make_unique<LoopDevice>(scratch_ / "device", recipe->size);
   if (device_->path().empty()) {
     return absl::UnavailableError(device_->why_not());
   }
