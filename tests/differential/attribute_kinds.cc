@@ -174,8 +174,16 @@ void RunFstatvfs(const Operation& operation, Side& side, Outcome& outcome) {
   SetStatvfs(result, info, outcome);
 }
 
+// Of others FUSE does not ask.
+bool CanHaveFlags(int fd) {
+  struct stat info;
+  return fstat(fd, &info) == 0 &&
+         (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode));
+}
+
 void RunGetFlags(const Operation& operation, Side& side, Outcome& outcome) {
   int flags = 0;
+  if (!CanHaveFlags(side.Fd(operation.slot))) return;
   outcome.Set(ioctl(side.Fd(operation.slot), FS_IOC_GETFLAGS, &flags));
   // Of how a filesystem keeps a file it says what it likes.
   constexpr int kOwnAffair = FS_EXTENT_FL | FS_INLINE_DATA_FL | FS_INDEX_FL;
@@ -195,6 +203,7 @@ void RunSetFlags(const Operation& operation, Side& side, Outcome& outcome) {
   constexpr int kOurs = FS_NOATIME_FL | FS_SYNC_FL | FS_NODUMP_FL |
                         FS_APPEND_FL | FS_IMMUTABLE_FL | FS_NOCOW_FL;
   int flags = 0;
+  if (!CanHaveFlags(fd)) return;
   if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) return outcome.Set(-1);
   flags = (flags & ~kOurs) | static_cast<int>(operation.flags);
   outcome.Set(ioctl(fd, FS_IOC_SETFLAGS, &flags));

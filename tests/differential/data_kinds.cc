@@ -30,12 +30,23 @@ bool IsDirectory(int fd) {
   return fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+// Beyond the end nothing is read, which counts as access to splice(2), but not
+// to read(2), and who serves may do one for the other.
+bool IsBeyondEnd(int fd, int64_t offset) {
+  struct stat info;
+  return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+         offset >= info.st_size;
+}
+
 void SetRead(int64_t n, std::span<const char> memory, Outcome& outcome) {
   outcome.Set(n);
   if (n > 0) outcome.data.assign(memory.data(), static_cast<size_t>(n));
 }
 
 void RunRead(const Operation& operation, Side& side, Outcome& outcome) {
+  // It fails, but in different ways at different positions, which are the
+  // directory's own affair.
+  if (IsDirectory(side.Fd(operation.slot))) return;
   const std::span<char> memory = Memory(operation, false);
   SetRead(read(side.Fd(operation.slot), memory.data(), memory.size()), memory,
           outcome);
@@ -156,9 +167,9 @@ void MakeFallocate(Random& random, Operation& operation) {
       random.Pick({0, kKeep, kKeep | FALLOC_FL_PUNCH_HOLE,
                    kKeep | FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE,
                    kKeep | FALLOC_FL_ZERO_RANGE, FALLOC_FL_PUNCH_HOLE}));
-  // It takes set-user-id away before it asks; btrfs does not where there is a
-  // hole already.
-  if ((operation.flags & FALLOC_FL_PUNCH_HOLE) != 0) operation.user = 0;
+  // It takes set-user-id away before it asks: also where the source does not,
+  // since it does not know how to do that, or there is a hole already.
+  if ((operation.flags & ~uint32_t{kKeep}) != 0) operation.user = 0;
 }
 
 void RunCopyFileRange(const Operation& operation, Side& side,
@@ -181,8 +192,18 @@ void MakeCopyFileRange(Random& random, Operation& operation) {
 }
 
 void RunSendfile(const Operation& operation, Side& side, Outcome& outcome) {
-  // From a directory it fails, which counts as access with some filesystems.
-  if (IsDirectory(side.Fd(operation.slot))) return;
+  // The system call itself counts as access, besides the reading, which the
+  // mount's source does not learn. It shows where nothing is read: from a
+  // directory, or by O_DIRECT beyond the end.
+  const int source = side.Fd(operation.slot);
+  if (IsDirectory(source) || (fcntl(source, F_GETFL) & O_DIRECT) != 0) return;
+  // Within one file what is read may have been written by the same call.
+  struct stat from_info {};
+  struct stat to_info {};
+  fstat(source, &from_info);
+  fstat(side.Fd(operation.slot2), &to_info);
+  if (from_info.st_ino == to_info.st_ino) return;
+  if (IsBeyondEnd(source, operation.offset)) return;
   off_t from = operation.offset;
   outcome.Set(sendfile(side.Fd(operation.slot2), side.Fd(operation.slot), &from,
                        operation.length));
@@ -206,6 +227,7 @@ constexpr uint64_t kPipeSize = 64 << 10;
 void RunSpliceOut(const Operation& operation, Side& side, Outcome& outcome) {
   Pipe pipe;
   off64_t from = operation.offset;
+  if (IsBeyondEnd(side.Fd(operation.slot), from)) return;
   const ssize_t n =
       splice(side.Fd(operation.slot), &from, pipe.in.get(), nullptr,
              std::min(operation.length, kPipeSize / 2), SPLICE_F_NONBLOCK);

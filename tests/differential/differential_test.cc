@@ -72,7 +72,12 @@ TEST_P(Differential, RandomOperationsComeToTheSame) {
   }
   RunResult result = RunSequence(*pair_, sequence, options);
   if (result.difference.has_value()) {
-    printf("step %zu differs: %s\n", result.difference->at,
+    const size_t at = result.difference->at;
+    printf("step %zu differs: %s: %s\n", at,
+           at < sequence.steps.size()
+               ? Describe(MakeOperation(sequence.seed, sequence.steps[at]))
+                     .c_str()
+               : "the end",
            result.difference->text.c_str());
     fflush(stdout);
     sequence.steps.resize(
@@ -80,9 +85,9 @@ TEST_P(Differential, RandomOperationsComeToTheSame) {
     const Sequence shortest =
         Shrink(*pair_, sequence, *result.difference,
                static_cast<double>(FromEnvironment("DIFFERENTIAL_SHRINK", 60)));
-    RunOptions slowly;
-    slowly.tree_every = 1;
-    slowly.wait_for_ticks = shortest.steps.size() <= 200;
+    const bool is_short = shortest.steps.size() <= 100;
+    const RunOptions slowly = {.tree_every = is_short ? 1u : 200u,
+                               .wait_for_ticks = is_short};
     const RunResult again = RunSequence(*pair_, shortest, slowly);
     FAIL() << Report(*pair_, shortest,
                      again.difference.value_or(*result.difference));

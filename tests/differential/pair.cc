@@ -16,7 +16,7 @@ using testing::Check;
 const std::vector<Mode>& Modes() {
   static const auto* const modes = new std::vector<Mode>{
       {"passthrough", {}},
-      {"nopassthrough", {.passthrough = false}, false},
+      {"nopassthrough", {.passthrough = false}, false, false},
       {"direct_io", {.direct_io = true}, false},
   };
   return *modes;

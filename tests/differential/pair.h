@@ -26,8 +26,8 @@ struct Mode {
   // Whether reads and writes with O_DIRECT are the source's own, so that what
   // is not aligned fails here as it does there.
   bool knows_direct = true;
-  // Whether a file's times of modification are the source's at any time.
-  bool has_sources_times = true;
+  // Whether the source is asked whenever something is read.
+  bool reads_source = true;
 
   // For gtest.
   friend void PrintTo(const Mode& mode, std::ostream* out) {

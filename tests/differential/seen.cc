@@ -149,7 +149,8 @@ int64_t FileClock() {
 }
 
 std::string CompareSeen(const BeforeAndAfter& plain,
-                        const BeforeAndAfter& mount, int64_t clock) {
+                        const BeforeAndAfter& mount, int64_t clock,
+                        bool reads) {
   std::ostringstream out;
   if (!CompareAll(plain.after, mount.after, out)) return out.str();
   // Fifos and devices are used within the mount's kernel, of which the source
@@ -160,13 +161,15 @@ std::string CompareSeen(const BeforeAndAfter& plain,
     // To look at what is behind a symlink is to read it.
     // A directory's entries are read by the server, whose reading moves the
     // time whatever O_NOATIME says.
-    if (!plain.after.IsRegular() && which.time == &statx::stx_atime) continue;
+    const bool tells = plain.after.IsRegular() && reads;
+    if (!tells && which.time == &statx::stx_atime) continue;
     CompareTime(which, plain, mount, clock, out);
   }
   return out.str();
 }
 
-std::string CompareViews(const Seen& source, const Seen& mount) {
+std::string CompareViews(const Seen& source, const Seen& mount,
+                         bool reads) {
   std::ostringstream out;
   if (!CompareAll(source, mount, out)) return out.str();
   const mode_t type = source.info.stx_mode & S_IFMT;
@@ -175,7 +178,8 @@ std::string CompareViews(const Seen& source, const Seen& mount) {
   CompareField("size", source.info.stx_size, mount.info.stx_size, out);
   for (const TimeOfFile& which : kTimes) {
     // To look at a directory's entries or behind a symlink is to read them.
-    if (!source.IsRegular() && which.time == &statx::stx_atime) continue;
+    const bool tells = source.IsRegular() && reads;
+    if (!tells && which.time == &statx::stx_atime) continue;
     if (!has_times) continue;
     CompareField(which.name, TimeText(Nanoseconds(source.info.*which.time)),
                  TimeText(Nanoseconds(mount.info.*which.time)), out);

@@ -29,12 +29,12 @@ struct BeforeAndAfter {
 
 // In what two files differ that the same has been done to since `clock`; empty:
 // in nothing. Values of times count where somebody has set them; of the others
-// whether the operation has moved them.
+// whether the operation has moved them; times of access only with `reads`.
 std::string CompareSeen(const BeforeAndAfter& plain,
-                        const BeforeAndAfter& mount, int64_t clock);
+                        const BeforeAndAfter& mount, int64_t clock, bool reads);
 
 // The same for one file seen in two ways: everything counts.
-std::string CompareViews(const Seen& source, const Seen& mount);
+std::string CompareViews(const Seen& source, const Seen& mount, bool reads);
 
 // Extended attributes and their values, in the order of names, of what `path`
 // (one in /proc, or relative to the thread's root) or `fd` stands for, as text.

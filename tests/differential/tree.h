@@ -24,8 +24,10 @@ using Tree = std::map<std::string, TreeEntry>;
 Tree ReadTree();
 
 // The first few differences, empty: none. Of one filesystem seen in two ways
-// everything counts, else what is about the same.
-std::string CompareTrees(const Tree& plain, const Tree& mount, bool two_views);
+// everything counts, else what is about the same; times of access only with
+// `reads`.
+std::string CompareTrees(const Tree& plain, const Tree& mount, bool two_views,
+                         bool reads);
 
 // Removes what is in a directory, whatever flags it has. For a thread that is
 // root.

@@ -155,9 +155,9 @@ std::string Watcher::CompareTarget(const Target& target, bool changes) {
   // The mount and its source first: what the mount does not show yet looks like
   // a change later.
   std::string text;
-  if (target.in_source) text = CompareViews(target.source, target.mount.after);
+  if (target.in_source) text = CompareViews(target.source, target.mount.after, mode_.reads_source);
   if (!text.empty()) return target.label + " (source vs mount): " + text;
-  text = CompareSeen(target.plain, target.mount, clock_);
+  text = CompareSeen(target.plain, target.mount, clock_, mode_.reads_source);
   if (!text.empty()) return target.label + ": " + text;
   if (!changes || !target.plain.after.IsRegular() || !target.in_source) {
     return "";
@@ -225,9 +225,9 @@ std::string Watcher::CompareAll() {
   const Tree source = ReadTree();
   EnterRoot(plain_.root());
   const Tree plain = ReadTree();
-  std::string text = CompareTrees(plain, mount, false);
+  std::string text = CompareTrees(plain, mount, false, mode_.reads_source);
   if (!text.empty()) return "trees:\n" + text;
-  text = CompareTrees(source, mount, true);
+  text = CompareTrees(source, mount, true, mode_.reads_source);
   return text.empty() ? "" : "trees (source vs mount):\n" + text;
 }
 
