@@ -73,12 +73,12 @@ TEST_P(Differential, RandomOperationsComeToTheSame) {
   RunResult result = RunSequence(*pair_, sequence, options);
   if (result.difference.has_value()) {
     const size_t at = result.difference->at;
-    printf("step %zu differs: %s: %s\n", at,
-           at < sequence.steps.size()
-               ? Describe(MakeOperation(sequence.seed, sequence.steps[at]))
-                     .c_str()
-               : "the end",
-           result.difference->text.c_str());
+    printf(
+        "step %zu differs: %s: %s\n", at,
+        at < sequence.steps.size()
+            ? Describe(MakeOperation(sequence.seed, sequence.steps[at])).c_str()
+            : "the end",
+        result.difference->text.c_str());
     fflush(stdout);
     sequence.steps.resize(
         std::min(sequence.steps.size(), result.difference->at + 1));

@@ -80,8 +80,8 @@ void RunReopen(const Operation& operation, Side& side, Outcome& outcome) {
 
 void MakeReopen(Random& random, Operation& operation) {
   MakeOpenFlags(random, operation);
-  // Whether /proc may be written to is not asked.
-  operation.flags &= ~static_cast<uint32_t>(O_CREAT);
+  // Not the link in /proc itself.
+  operation.flags &= ~static_cast<uint32_t>(O_CREAT | O_NOFOLLOW);
 }
 
 void MakeNothing(Random&, Operation&) {}

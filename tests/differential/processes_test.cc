@@ -1,6 +1,6 @@
 // Several processes at once on one mount, each in a directory of its own and in
-// one that they share. Who is first is open, so that what they come to cannot be
-// foretold: only what can never be.
+// one that they share. Who is first is open, so that what they come to cannot
+// be foretold: only what can never be.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>

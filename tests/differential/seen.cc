@@ -168,8 +168,7 @@ std::string CompareSeen(const BeforeAndAfter& plain,
   return out.str();
 }
 
-std::string CompareViews(const Seen& source, const Seen& mount,
-                         bool reads) {
+std::string CompareViews(const Seen& source, const Seen& mount, bool reads) {
   std::ostringstream out;
   if (!CompareAll(source, mount, out)) return out.str();
   const mode_t type = source.info.stx_mode & S_IFMT;

@@ -33,6 +33,7 @@ void SetIds(uid_t uid, gid_t gid, std::span<const gid_t> groups) {
 }  // namespace
 
 void BecomeActor() {
+  ProcFds();  // as long as there is a /proc
   Check(unshare(CLONE_FS) == 0, "unshare");
   // Of fifos that nobody reads. The operation gets EPIPE.
   signal(SIGPIPE, SIG_IGN);
@@ -102,9 +103,9 @@ std::span<char> Buffer() {
 }
 
 int ProcFds() {
-  static const int fds =
-      open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  return fds;
+  // Of this process, which may be the child of one that has it open.
+  thread_local const UniqueFd fds = OpenDirectory("/proc/self/fd");
+  return fds.get();
 }
 
 }  // namespace barefuse::differential

@@ -64,7 +64,7 @@ class Side {
 
 // Memory for data, aligned as O_DIRECT wants it, one for each thread.
 std::span<char> Buffer();
-// /proc/self/fd.
+// /proc/self/fd, for an actor's thread.
 int ProcFds();
 
 }  // namespace barefuse::differential

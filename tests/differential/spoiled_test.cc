@@ -47,7 +47,7 @@ class Spoiled : public ::testing::Test {
     EXPECT_LE(sequence.steps.size(), 5u) << report;
     EXPECT_NE(report.find("again: DIFFERENTIAL_SEED=1 DIFFERENTIAL_KEEP="),
               report.npos);
-    printf("%s", report.c_str());
+    printf("%s", report.c_str());  // for people
     *last = Describe(MakeOperation(sequence.seed, sequence.steps.back()));
   }
 

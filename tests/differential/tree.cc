@@ -71,14 +71,13 @@ void ReadDirectory(const std::string& path, Tree* tree) {
 }
 
 std::string CompareEntries(const TreeEntry& plain, const TreeEntry& mount,
-                           bool two_views,
-                         bool reads) {
+                           bool two_views, bool reads) {
   // Whether times have moved since cannot be told here, but for those that
   // somebody has set.
-  std::string text = two_views
-                         ? CompareViews(plain.seen, mount.seen, reads)
-                         : CompareSeen({{.error = ENOENT}, plain.seen},
-                                       {{.error = ENOENT}, mount.seen}, 0, reads);
+  std::string text =
+      two_views ? CompareViews(plain.seen, mount.seen, reads)
+                : CompareSeen({{.error = ENOENT}, plain.seen},
+                              {{.error = ENOENT}, mount.seen}, 0, reads);
   auto compare = [&](std::string_view name, const std::string& a,
                      const std::string& b) {
     if (a != b) text += std::string(name) + " " + a + " vs " + b + "; ";
@@ -123,8 +122,9 @@ std::string CompareTrees(const Tree& plain, const Tree& mount, bool two_views,
   for (const auto& [path, entry] : plain) {
     const auto other = mount.find(path);
     const std::string difference =
-        other == mount.end() ? "is missing"
-                             : CompareEntries(entry, other->second, two_views, reads);
+        other == mount.end()
+            ? "is missing"
+            : CompareEntries(entry, other->second, two_views, reads);
     if (!difference.empty()) text += path + ": " + difference + "\n";
     if (text.size() > 2000) return text;
   }

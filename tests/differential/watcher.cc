@@ -155,7 +155,8 @@ std::string Watcher::CompareTarget(const Target& target, bool changes) {
   // The mount and its source first: what the mount does not show yet looks like
   // a change later.
   std::string text;
-  if (target.in_source) text = CompareViews(target.source, target.mount.after, mode_.reads_source);
+  if (target.in_source)
+    text = CompareViews(target.source, target.mount.after, mode_.reads_source);
   if (!text.empty()) return target.label + " (source vs mount): " + text;
   text = CompareSeen(target.plain, target.mount, clock_, mode_.reads_source);
   if (!text.empty()) return target.label + ": " + text;
