@@ -115,6 +115,11 @@ void MakePreadv2(Random& random, Operation& operation) {
 void RunLseek(const Operation& operation, Side& side, Outcome& outcome) {
   // What positions a directory has is its own affair.
   if (IsDirectory(side.Fd(operation.slot))) return;
+  // To read a hole of tmpfs through a mapping fills it, which a page cache
+  // above it does not.
+  const bool seeks_holes =
+      operation.flags == SEEK_DATA || operation.flags == SEEK_HOLE;
+  if (seeks_holes && !side.knows_direct()) return;
   outcome.Set(lseek(side.Fd(operation.slot), operation.offset,
                     static_cast<int>(operation.flags)));
 }
