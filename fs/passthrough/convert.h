@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "absl/hash/hash.h"
-#include "fs/passthrough/inode_table.h"
 #include "kernel_abi/fuse.h"
+#include "server/request.h"
 
 namespace barefuse {
 
@@ -39,8 +39,8 @@ inline abi::fuse_attr ToAttr(const struct statx& info) {
 }
 
 // Tells the names of one inode apart.
-inline uint64_t NameKey(const Inode& parent, std::string_view name) {
-  return absl::HashOf(parent.node, name) | 1;
+inline uint64_t NameKey(NodeId parent, std::string_view name) {
+  return absl::HashOf(parent, name) | 1;
 }
 
 // A view made into something that a system call takes.

@@ -9,11 +9,11 @@
 namespace barefuse {
 
 struct Passthrough::OpenDirectory {
-  OpenDirectory(Inode of, uint64_t on, DIR* opened)
-      : inode(std::move(of)), device(on), stream(opened) {}
+  OpenDirectory(NodeId of, uint64_t on, DIR* opened)
+      : node(of), device(on), stream(opened) {}
   ~OpenDirectory() { closedir(stream); }
 
-  const Inode inode;
+  const NodeId node;
   const uint64_t device;
   absl::Mutex mutex;  // one position, which several requests may want
   DIR* const stream ABSL_PT_GUARDED_BY(mutex);

@@ -223,12 +223,12 @@ int Passthrough::OpenParent(NodeId node, std::string_view name, Inode* parent) {
   return inodes_->Open(node, parent);
 }
 
-int Passthrough::LookupName(const Inode& parent, std::string_view name,
+int Passthrough::LookupName(NodeId parent, int directory, std::string_view name,
                             abi::fuse_entry_out* entry) {
   const CName path(name);
   UniqueFd fd = inodes_->OpenWithRoom([&] {
     return UniqueFd(
-        openat(parent.fd.get(), path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        openat(directory, path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   });
   if (!fd) return errno;
   Inode inode;
@@ -272,7 +272,7 @@ void Passthrough::Lookup(const LookupRequest& request, EntryReply reply) {
     return std::move(reply).Error(error);
   }
   abi::fuse_entry_out entry{};
-  int error = LookupName(parent, request->name, &entry);
+  int error = LookupName(parent.node, parent.fd.get(), request->name, &entry);
   if (error == ENOENT && !name_timeout_.none()) {
     // Nodeid 0 lets the kernel remember that there is nothing.
     entry.entry_valid = name_timeout_.seconds;

@@ -153,7 +153,8 @@ class Passthrough : public FileSystem {
   int FileFlags(uint32_t flags) const;
   int LookupDots(NodeId node, std::string_view name,
                  abi::fuse_entry_out* entry);
-  int LookupName(const Inode& parent, std::string_view name,
+  // In the directory `parent`, of which `fd` is a descriptor.
+  int LookupName(NodeId parent, int fd, std::string_view name,
                  abi::fuse_entry_out* entry);
   int LookupFd(UniqueFd fd, uint64_t name, Inode* inode, struct statx* info);
   mode_t CreationMode(const Inode& parent, uint32_t mode, uint32_t umask) const;

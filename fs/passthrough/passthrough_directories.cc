@@ -61,8 +61,8 @@ void Passthrough::Opendir(const OpendirRequest& request, OpenReply reply) {
     reply.CacheDir();
     reply.KeepCache();
   }
-  std::move(reply).Ok(directories_.Add(std::make_shared<OpenDirectory>(
-      std::move(inode), DeviceOf(info), stream)));
+  std::move(reply).Ok(directories_.Add(
+      std::make_shared<OpenDirectory>(inode.node, DeviceOf(info), stream)));
 }
 
 void Passthrough::Readdir(const ReaddirRequest& request, DirectoryReply reply) {
@@ -93,7 +93,8 @@ void Passthrough::Readdirplus(const ReaddirplusRequest& request,
     if (!reply.Fits(entry.d_name)) return false;
     abi::fuse_entry_out out{};
     if (IsDotOrDotDot(entry.d_name) ||
-        LookupName(directory->inode, entry.d_name, &out) != 0) {
+        LookupName(directory->node, dirfd(directory->stream), entry.d_name,
+                   &out) != 0) {
       // Without a node, for the kernel to look up if it wants to.
       out = abi::fuse_entry_out{};
       out.attr.ino = inodes_->mounts().ShownIno(directory->device, entry.d_ino);

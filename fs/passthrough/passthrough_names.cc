@@ -34,7 +34,8 @@ mode_t Passthrough::CreationMode(const Inode& parent, uint32_t mode,
 void Passthrough::AnswerCreation(int error, const Inode& parent,
                                  std::string_view name, EntryReply reply) {
   abi::fuse_entry_out entry;
-  if (error == 0) error = LookupName(parent, name, &entry);
+  if (error == 0)
+    error = LookupName(parent.node, parent.fd.get(), name, &entry);
   if (error != 0) return std::move(reply).Error(error);
   std::move(reply).Ok(entry);
 }
@@ -112,7 +113,7 @@ class Passthrough::Victim {
     if (!fd) return;
     fd_ = PathFd(std::move(fd));
     struct statx info {};
-    node_ = inodes_->Peek(fd_, NameKey(parent, name), &info);
+    node_ = inodes_->Peek(fd_, NameKey(parent.node, name), &info);
     if (!S_ISDIR(info.stx_mode) && info.stx_nlink > 1) node_ = 0;
   }
   // It is gone.
