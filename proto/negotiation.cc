@@ -51,7 +51,7 @@ constexpr Capability kCapabilities[] = {
     {abi::FUSE_PASSTHROUGH, "FUSE_PASSTHROUGH", 40, true},
     {abi::FUSE_NO_EXPORT_SUPPORT, "FUSE_NO_EXPORT_SUPPORT", 40, true},
     {abi::FUSE_HAS_RESEND, "FUSE_HAS_RESEND", 40, true},
-    {abi::FUSE_ALLOW_IDMAP, "FUSE_ALLOW_IDMAP", 41, false},
+    {abi::FUSE_ALLOW_IDMAP, "FUSE_ALLOW_IDMAP", 41, true},
     {abi::FUSE_OVER_IO_URING, "FUSE_OVER_IO_URING", 42, false},
     {abi::FUSE_REQUEST_TIMEOUT, "FUSE_REQUEST_TIMEOUT", 43, true},
 };

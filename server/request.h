@@ -16,8 +16,11 @@ namespace barefuse {
 // said. FUSE_ROOT_ID (1) is the mount's root.
 using NodeId = uint64_t;
 
-// Who asked.
+// Who asked. Where FUSE_ALLOW_IDMAP is on, only what creates something tells:
+// uid and gid are -1 else.
 struct Ids {
+  static constexpr uint32_t kUntold = ~0u;
+
   uint32_t uid;
   uint32_t gid;
   uint32_t pid;  // of the calling thread, 0 where it is in another namespace

@@ -223,6 +223,10 @@ proto::Wishes Session::Wishes() const {
   wishes.backing_depth = options_.backing_depth;
   wishes.request_timeout =
       static_cast<uint16_t>(absl::ToInt64Seconds(options_.request_timeout));
+  // Without it INIT would fail.
+  if (!options_.mount.default_permissions) {
+    wishes.capabilities &= ~abi::FUSE_ALLOW_IDMAP;
+  }
   if (wishes.request_timeout == 0) {
     wishes.capabilities &= ~abi::FUSE_REQUEST_TIMEOUT;
   }

@@ -84,6 +84,11 @@ void Describe(Caller caller, PassthroughCommand* command, CommandLine* line) {
         {.name = "nosandbox",
          .help = "from one that can do all that you may",
          .kind = Assign(&command->sandbox.mode, SandboxMode::kOff)}}});
+  line->Add({"Users",
+             {{.name = "idmap",
+               .help = "let the mount be mounted elsewhere with other user and "
+                       "group ids (mount --bind -o X-mount.idmap=...)",
+               .kind = Assign(&file_system.idmap, true)}}});
   AddSessionOptions(command, line);
   line->AddOperand("SOURCE", &file_system.source);
   line->AddOperand("MOUNTPOINT", &command->mountpoint);

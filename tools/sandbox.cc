@@ -163,6 +163,7 @@ constexpr int kAllowed[] = {
     SCMP_SYS(statfs),
     SCMP_SYS(statx),
     SCMP_SYS(symlinkat),
+    SCMP_SYS(truncate),
     SCMP_SYS(syncfs),
     SCMP_SYS(umask),
     SCMP_SYS(unlinkat),
@@ -256,8 +257,8 @@ constexpr uint32_t kIoctls[] = {
 
 constexpr unsigned kCapabilities[] = {
     CAP_CHOWN,      CAP_DAC_OVERRIDE,    CAP_DAC_READ_SEARCH, CAP_FOWNER,
-    CAP_FSETID,     CAP_LINUX_IMMUTABLE, CAP_MKNOD,           CAP_SETFCAP,
-    CAP_SETGID,     CAP_SETUID,          CAP_SYS_ADMIN,
+    CAP_FSETID,     CAP_LINUX_IMMUTABLE, CAP_LEASE,           CAP_MKNOD,
+    CAP_SETFCAP,    CAP_SETGID,          CAP_SETUID,          CAP_SYS_ADMIN,
 #if BAREFUSE_TRACED
     CAP_SYS_PTRACE,
 #endif

@@ -117,8 +117,7 @@ ScopedKillPriv::ScopedKillPriv(const ProcFds& proc,
       fstat(fd, &info) != 0 || (info.st_mode & (S_ISUID | S_ISGID)) == 0) {
     return;
   }
-  // Only without the right to execute does the group matter.
-  if ((info.st_mode & (S_ISGID | S_IXGRP)) == S_ISGID) {
+  if ((info.st_mode & S_ISGID) != 0) {
     grouped_ = true;
     setfsgid(proc.IsInGroup(*ids, info.st_gid) ? info.st_gid : ids->gid);
   }

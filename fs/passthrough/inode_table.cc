@@ -79,8 +79,8 @@ int InodeTable::Identify(const PathFd& fd, uint64_t name, struct statx* info,
   if (int error = StatFd(fd.get(), info)) return error;
   *mount = mounts_.Of(fd.get(), *info);
   if (*mount == nullptr) return ENFILE;
-  const bool parts =
-      (*mount)->parts_links && info->stx_nlink > 1 && !S_ISDIR(info->stx_mode);
+  const bool parts = (*mount)->parts_links && info->stx_nlink > 1 &&
+                     !S_ISDIR(info->stx_mode) && !IsUpper(fd.get());
   *handle = FileHandle::Of(fd.get(), DeviceOf(*info), info->stx_ino,
                            !(*mount)->has_handles(), parts ? name : 0);
   return 0;
@@ -231,6 +231,29 @@ uint64_t InodeTable::SetVersion(NodeId node, uint64_t version) {
   auto it = shard.nodes.find(node);
   return it == shard.nodes.end() ? 0
                                  : std::exchange(it->second.version, version);
+}
+
+void InodeTable::CountMappable(NodeId node) {
+  Shard& shard = ShardOf(node);
+  absl::MutexLock lock(&shard.mutex);
+  auto it = shard.nodes.find(node);
+  if (it != shard.nodes.end()) ++it->second.mappable;
+}
+
+uint32_t InodeTable::Mappable(NodeId node) {
+  Shard& shard = ShardOf(node);
+  absl::ReaderMutexLock lock(&shard.mutex);
+  auto it = shard.nodes.find(node);
+  return it == shard.nodes.end() ? 0 : it->second.mappable;
+}
+
+void InodeTable::ForgetMappable(NodeId node, uint32_t count) {
+  Shard& shard = ShardOf(node);
+  absl::MutexLock lock(&shard.mutex);
+  auto it = shard.nodes.find(node);
+  if (it != shard.nodes.end() && it->second.mappable == count) {
+    it->second.mappable = 0;
+  }
 }
 
 void InodeTable::Unshare(OpenInode* inode) {

@@ -111,6 +111,13 @@ class InodeTable {
   // remembered before; 0 for nothing.
   uint64_t SetVersion(NodeId node, uint64_t version);
 
+  // Counts an open with which a mapping may have been made that can be stored
+  // to.
+  void CountMappable(NodeId node);
+  // How many there were; 0 again once ForgetMappable was told the same number.
+  uint32_t Mappable(NodeId node);
+  void ForgetMappable(NodeId node, uint32_t count);
+
   SourceMounts& mounts() { return mounts_; }
   // Known inodes, the root included.
   size_t size() const;
@@ -122,6 +129,7 @@ class InodeTable {
     FileHandle handle;
     uint16_t mount = 0;
     uint16_t type = 0;  // S_IFMT bits
+    uint32_t mappable = 0;
   };
   using Nodes = absl::flat_hash_map<NodeId, Known>;
   struct Key {

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -119,8 +120,10 @@ uint64_t Passthrough::WantedCapabilities() const {
          abi::FUSE_DIRECT_IO_ALLOW_MMAP | abi::FUSE_POSIX_ACL |
          abi::FUSE_DONT_MASK | abi::FUSE_SETXATTR_EXT |
          abi::FUSE_CREATE_SUPP_GROUP | abi::FUSE_HAS_IOCTL_DIR |
+         abi::FUSE_FLOCK_LOCKS |
          (options_.passthrough ? abi::FUSE_PASSTHROUGH : 0) |
          (inodes_->exports() ? abi::FUSE_EXPORT_SUPPORT : 0) |
+         (options_.idmap ? abi::FUSE_ALLOW_IDMAP : 0) |
          (options_.writeback ? abi::FUSE_WRITEBACK_CACHE : 0);
 }
 
@@ -163,7 +166,29 @@ void Passthrough::ProbeBacking(Connection& connection) {
 // Whether the attributes of an inode may change without the kernel noticing: by
 // stores to a mapping, which has become the backing file's own.
 bool Passthrough::ChangesUnseen(NodeId node) {
-  return PassesThrough() && inodes_->IsWritten(node);
+  if (!PassesThrough()) return false;
+  if (inodes_->IsWritten(node)) return true;
+  // A mapping outlives the file that it was made with.
+  const uint32_t mappable = inodes_->Mappable(node);
+  if (mappable == 0) return false;
+  if (IsWrittenInSource(node)) return true;
+  inodes_->ForgetMappable(node, mappable);
+  return false;
+}
+
+// Whether somebody, a mapping for instance, holds the source's file open for
+// writing. The kernel tells it who asks for a lease (fcntl(2)).
+bool Passthrough::IsWrittenInSource(NodeId node) {
+  Inode inode;
+  if (inodes_->Open(node, &inode) != 0 || !S_ISREG(inode.type)) return false;
+  UniqueFd fd = proc_fds_->Reopen(inode.fd.get(), O_RDONLY | O_NONBLOCK);
+  if (!fd) return false;
+  // Not SIGIO, which would end the process if the lease had to be given up just
+  // now.
+  fcntl(fd.get(), F_SETSIG, SIGURG);
+  if (fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
+  fcntl(fd.get(), F_SETLEASE, F_UNLCK);
+  return false;
 }
 
 template <class Out>

@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "fs/id_table.h"
+#include "fs/passthrough/flock_waiters.h"
 #include "fs/passthrough/inode_table.h"
 #include "fs/passthrough/proc_fds.h"
 #include "server/file_system.h"
@@ -53,6 +54,12 @@ struct PassthroughOptions {
   // says: not at all, a second, a day. attr_timeout by default as timeout.
   std::optional<absl::Duration> timeout{};
   std::optional<absl::Duration> attr_timeout{};
+  // The mount may be mounted elsewhere with other user and group ids
+  // (mount_setattr(2), MOUNT_ATTR_IDMAP). The kernel does not tell then who
+  // asks, but for creations: set-user-id bits go with every write, root's too,
+  // and `trusted.` attributes are listed to nobody. Takes default_permissions
+  // and Linux 6.12.
+  bool idmap = false;
   // The kernel gathers writes and takes its own word for sizes and times. It
   // then passes no file through, and the source must be left alone by others.
   // Not with direct_io or kNever.
@@ -69,6 +76,8 @@ class Passthrough : public FileSystem {
   // Opens the source. InvalidArgument: options that exclude each other.
   static absl::StatusOr<std::shared_ptr<Passthrough>> Create(
       PassthroughOptions options);
+
+  ~Passthrough() override { flock_waiters_->Stop(); }
 
   uint64_t WantedCapabilities() const override;
   Execution ExecutionOf(uint32_t opcode) const override;
@@ -105,6 +114,9 @@ class Passthrough : public FileSystem {
                      WriteReply reply) override;
   void CopyFileRange64(const CopyFileRange64Request& request,
                        CopyFileRangeReply reply) override;
+
+  void Setlk(const SetlkRequest& request, EmptyReply reply) override;
+  void Setlkw(const SetlkwRequest& request, EmptyReply reply) override;
 
   void Opendir(const OpendirRequest& request, OpenReply reply) override;
   void Readdir(const ReaddirRequest& request, DirectoryReply reply) override;
@@ -164,6 +176,7 @@ class Passthrough : public FileSystem {
   int Attributes(NodeId node, uint32_t has_fh, uint64_t fh,
                  abi::fuse_attr_out* out);
   int KillPrivileges(const SetattrRequest& request, const Inode& inode);
+  bool IsAsSideEffect(const std::optional<Ids>& ids, const Inode& inode);
   int ChangeNothing(const SetattrRequest& request, const Inode& inode);
   int Truncate(const SetattrRequest& request, const Inode& inode,
                const OpenFile* file, bool wait);
@@ -179,6 +192,7 @@ class Passthrough : public FileSystem {
                  std::string_view old_name, NodeId to,
                  std::string_view new_name, uint32_t flags);
   int FsyncFd(int fd, uint32_t flags);
+  int Flock(const abi::fuse_lk_in& in, std::shared_ptr<OpenFile>* file);
   static bool IsReadahead(const OpenFile& file, const ReadRequest& request);
   static bool IsMisrouted(OpenFile& file, Connection& connection);
   void ProbeBacking(Connection& connection);
@@ -187,6 +201,7 @@ class Passthrough : public FileSystem {
   bool WritesBack() const { return terms_.Has(abi::FUSE_WRITEBACK_CACHE); }
   bool KeepsCache(const Inode& inode, int fd);
   bool ChangesUnseen(NodeId node);
+  bool IsWrittenInSource(NodeId node);
   // The out arguments of the request: attributes, and how long they hold.
   template <class Out>
   void FillAttr(NodeId node, const struct statx& info, Out* out);
@@ -210,6 +225,8 @@ class Passthrough : public FileSystem {
   proto::Dialect terms_;  // what INIT settled
   IdTable<OpenFile> files_;
   IdTable<OpenDirectory> directories_;
+  const std::shared_ptr<FlockWaiters> flock_waiters_ =
+      std::make_shared<FlockWaiters>();
   std::atomic<bool> said_why_not_{false};
 };
 

@@ -120,7 +120,7 @@ int Passthrough::ChangeNothing(const SetattrRequest& request,
   if (ids.has_value() && ids->uid != 0 && S_ISREG(inode.type)) {
     struct statx info;
     if (int error = StatFd(fd, &info)) return error;
-    if (info.stx_uid != ids->uid &&
+    if (info.stx_uid != ids->uid && ids->uid != Ids::kUntold &&
         (info.stx_mode & (S_ISUID | S_ISGID)) != 0) {
       return EPERM;
     }
@@ -145,11 +145,11 @@ int Passthrough::Truncate(const SetattrRequest& request, const Inode& inode,
   }
   struct stat info;
   if (fstat(fd.get(), &info) != 0) return errno;
-  // Unlike ftruncate(2), truncate(2) to the size that there is moves no times.
-  if (info.st_size == size && (info.st_mode & (S_ISUID | S_ISGID)) == 0) {
-    return 0;
-  }
-  return ftruncate(fd.get(), size) == 0 ? 0 : errno;
+  // Unlike ftruncate(2), truncate(2) to the size that there is moves no times;
+  // but not all filesystems agree.
+  const int result = info.st_size == size ? proc_fds_->Truncate(fd.get(), size)
+                                          : ftruncate(fd.get(), size);
+  return result == 0 ? 0 : errno;
 }
 
 int Passthrough::ChangeAttributes(const SetattrRequest& request,
@@ -293,8 +293,9 @@ void Passthrough::Ioctl(const IoctlRequest& request, IoctlReply reply) {
   // The kernel has compared what the caller may change with what it was told a
   // moment ago; the source compares with what is.
   const std::optional<Ids> ids = request.ids();
-  ScopedWithout immutable(CAP_LINUX_IMMUTABLE,
-                          ids.has_value() && ids->uid != 0);
+  ScopedWithout immutable(CAP_LINUX_IMMUTABLE, ids.has_value() &&
+                                                   ids->uid != 0 &&
+                                                   ids->uid != Ids::kUntold);
   if (!request->data.empty()) {
     memcpy(argument, request->data.data(),
            std::min(request->data.size(), sizeof argument));

@@ -18,8 +18,12 @@
 namespace barefuse {
 namespace {
 
-// A number that tells one state of a file's data from another, or 0 where the
-// next change might leave it as it is.
+// For SetVersion: the page cache may have missed a direct write, which the
+// kernel takes out of it before, but not after.
+constexpr uint64_t kWrittenBeside = 2;
+
+// A number, odd, that tells one state of a file's data from another, or 0 where
+// the next change might leave it as it is.
 uint64_t VersionOf(const struct statx& info) {
   // The steps in which filesystems count time, and then some.
   constexpr int64_t kStep = 2;
@@ -52,7 +56,9 @@ int Passthrough::FileFlags(uint32_t flags) const {
 // Whether what the page cache holds of a file may stay: nobody has written to
 // it since it was opened the last time.
 bool Passthrough::KeepsCache(const Inode& inode, int fd) {
-  if (options_.cache == CacheMode::kAlways) return true;
+  if (options_.cache == CacheMode::kAlways) {
+    return inodes_->SetVersion(inode.node, 0) != kWrittenBeside;
+  }
   struct statx info;
   if (StatFd(fd, &info) != 0) return false;
   const uint64_t version = VersionOf(info);
@@ -96,6 +102,7 @@ uint64_t Passthrough::AddOpenFile(Connection& connection, const Inode& inode,
   }
   if ((flags & O_ACCMODE) != O_RDONLY) {
     file->writes = true;
+    if (file->use.passthrough()) inodes_->CountMappable(inode.node);
     file->inode->writers.fetch_add(1, std::memory_order_relaxed);
   }
   reply->Passthrough(file->use);
@@ -283,6 +290,9 @@ void Passthrough::Write(const WriteRequest& request, WriteReply reply) {
                  append ? RWF_APPEND : 0);
   } while (n < 0 && errno == EINTR);
   if (n < 0) return std::move(reply).Error(errno);
+  if (file->direct_io && options_.cache == CacheMode::kAlways) {
+    inodes_->SetVersion(request.node(), kWrittenBeside);
+  }
   std::move(reply).Ok(static_cast<size_t>(n));
 }
 
@@ -304,6 +314,7 @@ void Passthrough::Release(const ReleaseRequest& request, EmptyReply reply) {
   if (files_.Remove(request->fh) == nullptr) {
     return std::move(reply).Error(EBADF);
   }
+  flock_waiters_->Retry();  // it may have held a lock
   std::move(reply).Ok();
 }
 

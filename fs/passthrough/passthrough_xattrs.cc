@@ -110,6 +110,20 @@ void Passthrough::Listxattr(const ListxattrRequest& request, XattrReply reply) {
   std::move(reply).Ok(static_cast<size_t>(size));
 }
 
+// Capabilities of a file are taken away by root, or by the kernel. It asks for
+// that whenever they are to go, before it has asked whether the caller may do
+// what they go with: a chown(2) may be refused. What is not refused (that, or a
+// truncation) takes them away in the source by itself; a write has been checked
+// by its open.
+bool Passthrough::IsAsSideEffect(const std::optional<Ids>& ids,
+                                 const Inode& inode) {
+  if (!ids.has_value() || ids->uid == 0 || inodes_->IsWritten(inode.node)) {
+    return false;
+  }
+  struct stat info;
+  return fstat(inode.fd.get(), &info) == 0 && info.st_uid != ids->uid;
+}
+
 void Passthrough::Removexattr(const RemovexattrRequest& request,
                               EmptyReply reply) {
   Inode inode;
@@ -117,6 +131,15 @@ void Passthrough::Removexattr(const RemovexattrRequest& request,
     return std::move(reply).Error(stale);
   }
   if (!IsServed(request->name)) return std::move(reply).Error(EOPNOTSUPP);
+  if (request->name == "security.capability" &&
+      IsAsSideEffect(request.ids(), inode)) {
+    return std::move(reply).Ok();
+  }
+  // Some filesystems look at the group where a list goes, too.
+  std::optional<ScopedKillPriv> kill;
+  if (IsAcl(request->name)) {
+    kill.emplace(*proc_fds_, request.ids(), inode.fd.get());
+  }
   if (proc_fds_->Removexattr(inode.fd.get(), CName(request->name).c_str()) !=
       0) {
     return std::move(reply).Error(errno);

@@ -106,6 +106,10 @@ bool ProcFds::IsInGroup(const Ids& caller, gid_t group) const {
   return false;
 }
 
+int ProcFds::Truncate(int fd, off_t size) const {
+  return IsAtPath() ? truncate(FdName(fd).path(), size) : -1;
+}
+
 ssize_t ProcFds::Getxattr(int fd, const char* name, void* value,
                           size_t size) const {
   const FdName of(fd);

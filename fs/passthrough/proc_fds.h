@@ -35,6 +35,9 @@ class ProcFds {
   // and the answer is no.
   bool IsInGroup(const Ids& caller, gid_t group) const;
 
+  // By the path: EIO where something else has been mounted at /proc.
+  int Truncate(int fd, off_t size) const;
+
   // Linux 6.13 takes a directory for these. Older kernels are given the path:
   // EIO where something else has been mounted at /proc.
   ssize_t Getxattr(int fd, const char* name, void* value, size_t size) const;

@@ -107,6 +107,25 @@ bool IsWholeFilesystem(int fd) {
   return false;
 }
 
+bool IsUpper(int fd) {
+  // What identifies a file to fanotify(7), of which overlayfs tells where it is
+  // (fs/overlayfs/overlayfs.h, struct ovl_fh).
+  constexpr int kAtHandleFid = 0x200;
+  constexpr int kOverlayHandle = 0xf8;  // OVL_FILEID_V1
+  constexpr size_t kFlags = 6;  // behind 3 bytes, version, magic, length
+  constexpr unsigned char kUpper = 1 << 2;  // OVL_FH_FLAG_PATH_UPPER
+  constexpr unsigned kRoom = 128;           // MAX_HANDLE_SZ
+  alignas(file_handle) unsigned char buffer[sizeof(file_handle) + kRoom] = {};
+  auto* handle = reinterpret_cast<file_handle*>(buffer);
+  handle->handle_bytes = kRoom;
+  int id;
+  return name_to_handle_at(fd, "", handle, &id, AT_EMPTY_PATH | kAtHandleFid) ==
+             0 &&
+         handle->handle_type == kOverlayHandle &&
+         handle->handle_bytes > kFlags &&
+         (handle->f_handle[kFlags] & kUpper) != 0;
+}
+
 const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
   {
     absl::ReaderMutexLock lock(&mutex_);

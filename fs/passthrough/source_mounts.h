@@ -26,6 +26,10 @@ uint64_t DeviceOf(const struct statx& info);
 // subvolume, so that nothing is in it that cannot be reached from there.
 bool IsWholeFilesystem(int fd);
 
+// Whether `fd` is of a file in the upper layer of an overlayfs, whose names
+// stay together. Not before Linux 6.6.
+bool IsUpper(int fd);
+
 // One mount of a filesystem: the source's own, or one below it.
 struct SourceMount {
   uint16_t index = 0;  // 0 is the source's own
@@ -36,7 +40,7 @@ struct SourceMount {
   // there is asked of who does it, and that would be the server.
   bool pseudo = false;
   // Names that share an inode number may part when one is written to: overlayfs
-  // without an index copies lower files up by their names.
+  // without an index copies lower files up by their names. Unless IsUpper.
   bool parts_links = false;
 
   bool has_handles() const { return bool{directory}; }

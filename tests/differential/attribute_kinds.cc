@@ -10,7 +10,6 @@
 
 #include <string>
 
-#include "tests/differential/known_faults.h"
 #include "tests/differential/operation.h"
 #include "tests/differential/side.h"
 
@@ -194,7 +193,6 @@ void MakeSetFlags(Random& random, Operation& operation) {
   operation.flags = random.Pick<uint32_t>(
       {FS_NOATIME_FL, FS_SYNC_FL, FS_NODUMP_FL, FS_APPEND_FL, FS_IMMUTABLE_FL,
        FS_NOCOW_FL, 0, 0, 0, 0});
-  if (kCannotAppendOnly) operation.flags &= ~uint32_t{FS_APPEND_FL};
 }
 
 // Of flags that are set others stay, which the filesystem insists on.

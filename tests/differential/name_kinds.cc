@@ -8,7 +8,6 @@
 
 #include <string>
 
-#include "tests/differential/known_faults.h"
 #include "tests/differential/operation.h"
 #include "tests/differential/side.h"
 
@@ -52,9 +51,6 @@ void MakeRename(Random& random, Operation& operation) {
   operation.flags = random.Pick<uint32_t>(
       {RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_EXCHANGE, RENAME_WHITEOUT,
        RENAME_NOREPLACE | RENAME_EXCHANGE, 1 << 7});
-  if (kWhiteoutsAreRoots && operation.flags == RENAME_WHITEOUT) {
-    operation.user = 0;
-  }
 }
 
 void RunRename(const Operation& operation, Side& side, Outcome& outcome) {

@@ -9,8 +9,6 @@
 #include <iterator>
 #include <sstream>
 
-#include "tests/differential/known_faults.h"
-
 namespace barefuse::differential {
 namespace {
 
@@ -261,9 +259,6 @@ Operation MakeOperation(uint64_t seed, uint64_t index) {
   operation.mode = MakeMode(random);
   operation.value = static_cast<uint32_t>(random.Next() >> 40);
   Kinds()[operation.kind].make(random, operation);
-  if (kLosesSetgid && (operation.mode & ~operation.umask & S_IXGRP) == 0) {
-    operation.mode &= ~uint32_t{S_ISGID};
-  }
   return operation;
 }
 

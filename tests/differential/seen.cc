@@ -12,8 +12,6 @@
 #include <sstream>
 #include <vector>
 
-#include "tests/differential/known_faults.h"
-
 namespace barefuse::differential {
 namespace {
 
@@ -79,11 +77,7 @@ bool CompareAll(const Seen& a, const Seen& b, std::ostringstream& out) {
     return false;
   }
   if (a.error != 0) return false;
-  uint16_t uncompared = 0;
-  if (kLosesSetgid && ((a.info.stx_mode | b.info.stx_mode) & S_IXGRP) == 0) {
-    uncompared = S_ISGID;
-  }
-  if (((a.info.stx_mode ^ b.info.stx_mode) & ~uncompared) != 0) {
+  if (a.info.stx_mode != b.info.stx_mode) {
     out << "mode " << std::oct << a.info.stx_mode << " vs " << b.info.stx_mode
         << std::dec << "; ";
   }

@@ -64,10 +64,6 @@ const std::vector<Difference>& Differences() {
        "locks are left to the kernel, within the mount"},
       {"nopassthrough", "fcntl lock in the source", "ok",
        "locks are left to the kernel, within the mount"},
-      {"barefuse", "flock in the source", "ok",
-       "locks are left to the kernel, within the mount"},
-      {"nopassthrough", "flock in the source", "ok",
-       "locks are left to the kernel, within the mount"},
   };
   return differences;
 }
