@@ -89,9 +89,9 @@ void FlockWaiters::Run() {
       // Somebody may have come, or called, meanwhile.
       continue;
     }
-    waiters_.empty() ? changed_.Wait(&mutex_)
-                     : static_cast<void>(
-                           changed_.WaitWithTimeout(&mutex_, kPause));
+    waiters_.empty()
+        ? changed_.Wait(&mutex_)
+        : static_cast<void>(changed_.WaitWithTimeout(&mutex_, kPause));
   }
 }
 

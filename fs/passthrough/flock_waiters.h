@@ -15,9 +15,9 @@ namespace barefuse {
 
 // A thread asks for them again and again: at once when a lock is given back
 // through the mount, and every few milliseconds, since nobody tells when one is
-// given back in the source. (A thread for each, asleep in flock(2), could not be
-// woken for a signal, and their number would have to be bounded.) It is started
-// when somebody waits. Any thread.
+// given back in the source. (A thread for each, asleep in flock(2), could not
+// be woken for a signal, and their number would have to be bounded.) It is
+// started when somebody waits. Any thread.
 class FlockWaiters : public std::enable_shared_from_this<FlockWaiters> {
  public:
   FlockWaiters() = default;

@@ -21,7 +21,10 @@ bool IsDotOrDotDot(std::string_view name) {
 // the reading, and comes again with the next request.
 template <class Add>
 int ReadEntries(DIR* stream, uint64_t* position, uint64_t offset, Add add) {
-  if (offset != *position) {
+  // The start also where the stream is there already: to some filesystems
+  // (btrfs) only seeking says that what has come since is wanted too, and the
+  // caller may have sought.
+  if (offset != *position || offset == 0) {
     seekdir(stream, static_cast<long>(offset));
     *position = offset;
   }

@@ -1,6 +1,6 @@
 // flock(2). The server's descriptor of an open file is the source's open file
-// description, and so holds the lock there, where others see it. (fcntl(2) locks
-// belong to processes, which the source does not know: they stay with the
+// description, and so holds the lock there, where others see it. (fcntl(2)
+// locks belong to processes, which the source does not know: they stay with the
 // kernel, within the mount.)
 #include <errno.h>
 #include <fcntl.h>

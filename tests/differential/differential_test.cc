@@ -3,7 +3,8 @@
 //
 // The environment says otherwise:
 //   DIFFERENTIAL_SEED=N      another sequence (1)
-//   DIFFERENTIAL_STEPS=N     its length (20000)
+//   DIFFERENTIAL_STEPS=N     its length (20000; 4000 where not all is passed
+//                            through)
 //   DIFFERENTIAL_KEEP=N,N-N  of its steps only these, each printed
 //   DIFFERENTIAL_SHRINK=N    seconds to make shorter what differs (60)
 #include <gtest/gtest.h>

@@ -33,7 +33,8 @@ int AsUser(uid_t user, const std::function<int()>& body) {
 
 class PassthroughIdmapTest : public PassthroughTest {
  protected:
-  // Mounts the mount at MAPPED, where those whom it knows as `inner` are `outer`.
+  // Mounts the mount at MAPPED, where those whom it knows as `inner` are
+  // `outer`.
   void MountMapped(uint32_t inner, uint32_t outer) {
     // A user namespace says which; it needs a process that makes it.
     int ends[2];
@@ -56,9 +57,9 @@ class PassthroughIdmapTest : public PassthroughTest {
     WriteFile(proc + "/gid_map", map);
     UniqueFd space(open((proc + "/ns/user").c_str(), O_RDONLY | O_CLOEXEC));
     ASSERT_TRUE(space) << strerror(errno);
-    UniqueFd tree(static_cast<int>(
-        syscall(SYS_open_tree, AT_FDCWD, mnt_.c_str(),
-                OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+    UniqueFd tree(
+        static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, mnt_.c_str(),
+                                 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
     ASSERT_TRUE(tree) << strerror(errno);
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_IDMAP;
@@ -82,7 +83,8 @@ class PassthroughIdmapTest : public PassthroughTest {
 };
 
 TEST_F(PassthroughIdmapTest, OwnersAreMappedBothWays) {
-  ASSERT_EQ(chmod(source_.c_str(), 0777), 0);
+  // Of unknown owners nobody may change anything.
+  ASSERT_EQ(chown(source_.c_str(), kInner, kInner), 0);
   WriteFile(source_ + "/file", "content");
   ASSERT_EQ(chown((source_ + "/file").c_str(), kInner, kInner), 0);
   ASSERT_EQ(chmod((source_ + "/file").c_str(), 0600), 0);
@@ -94,7 +96,8 @@ TEST_F(PassthroughIdmapTest, OwnersAreMappedBothWays) {
   EXPECT_EQ(Stat(mapped_ + "/file").st_uid, kOuter);
   EXPECT_EQ(Stat(mnt_ + "/file").st_uid, kInner);
   const int failed = AsUser(kOuter, [&] {
-    // What is theirs they read, write and make, also where it is passed through.
+    // What is theirs they read, write and make, also where it is passed
+    // through.
     UniqueFd fd(open((mapped_ + "/file").c_str(), O_RDWR | O_CLOEXEC));
     if (!fd || pwrite(fd.get(), "C", 1, 0) != 1) return 1;
     UniqueFd made(open((mapped_ + "/made").c_str(),
