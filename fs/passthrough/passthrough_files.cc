@@ -18,8 +18,9 @@
 namespace barefuse {
 namespace {
 
-// For SetVersion: the page cache may have missed a direct write, which the
-// kernel takes out of it before, but not after.
+// For SetVersion: the page cache may not have what the source has. It may have
+// missed a direct write, which the kernel takes out of it before, but not
+// after; or it has kept data of a write that failed.
 constexpr uint64_t kWrittenBeside = 2;
 
 // A number, odd, that tells one state of a file's data from another, or 0 where
@@ -289,10 +290,12 @@ void Passthrough::Write(const WriteRequest& request, WriteReply reply) {
     n = pwritev2(file->fd.get(), &data, 1, static_cast<off_t>(request->offset),
                  append ? RWF_APPEND : 0);
   } while (n < 0 && errno == EINTR);
-  if (n < 0) return std::move(reply).Error(errno);
-  if (file->direct_io && options_.cache == CacheMode::kAlways) {
+  const int error = errno;
+  const bool whole = n == static_cast<ssize_t>(data.iov_len);
+  if (options_.cache == CacheMode::kAlways && (file->direct_io || !whole)) {
     inodes_->SetVersion(request.node(), kWrittenBeside);
   }
+  if (n < 0) return std::move(reply).Error(error);
   std::move(reply).Ok(static_cast<size_t>(n));
 }
 

@@ -21,6 +21,10 @@ const std::vector<Mode>& Modes() {
       {"nopassthrough", {.passthrough = false}, false, false},
       // splice(2) goes through the page cache all the same.
       {"direct_io", {.direct_io = true}, false, false},
+      {"cache_always",
+       {.passthrough = false, .cache = CacheMode::kAlways},
+       false,
+       false},
   };
   return *modes;
 }

@@ -59,8 +59,7 @@ TEST_F(SandboxTest, HoldsTheSourceAndLittleElse) {
 
   EXPECT_EQ(StatusOf(serving, "NoNewPrivs"), "1");
   EXPECT_EQ(StatusOf(serving, "Seccomp"), "2");
-  const uint64_t rights =
-      std::stoull(StatusOf(serving, "CapEff"), nullptr, 16);
+  const uint64_t rights = std::stoull(StatusOf(serving, "CapEff"), nullptr, 16);
   for (int kept : {CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH, CAP_SETUID}) {
     EXPECT_NE(rights >> kept & 1, 0u) << kept;
   }
@@ -116,10 +115,9 @@ TEST_F(SandboxTest, WhatIsMountedInTheSourceLaterShows) {
 TEST_F(SandboxTest, IsRefusedWhereItCannotBeHad) {
   const std::string copy = CopyForOthers();
   ASSERT_EQ(chown(mnt_.c_str(), 65534, 65534), 0);
-  const Ended ended =
-      RunToEnd({copy, "passthrough", "--sandbox", source_, mnt_}, [] {
-        Check(setgid(65534) == 0 && setuid(65534) == 0, "setuid");
-      });
+  const Ended ended = RunToEnd(
+      {copy, "passthrough", "--sandbox", source_, mnt_},
+      [] { Check(setgid(65534) == 0 && setuid(65534) == 0, "setuid"); });
   EXPECT_EQ(ended.status, 1);
   EXPECT_NE(ended.err.find("barefuse: no sandbox: "), std::string::npos)
       << ended.err;
