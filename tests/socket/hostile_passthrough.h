@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -36,6 +37,8 @@ class HostilePassthrough : public SocketTest {
     rlimit low = limit_;
     low.rlim_cur = 512;
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+    // If something did get out, it must not get at the machine's files.
+    ASSERT_EQ(SetReadOnly(true), 0) << strerror(errno);
     ASSERT_EQ(
         mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, "size=64m,mode=755"),
         0);
@@ -47,6 +50,7 @@ class HostilePassthrough : public SocketTest {
     SocketTest::TearDown();
     passthrough_.reset();
     setrlimit(RLIMIT_NOFILE, &limit_);
+    EXPECT_EQ(SetReadOnly(false), 0) << strerror(errno);
   }
 
   void Serve(const std::string& source) {
@@ -137,6 +141,15 @@ class HostilePassthrough : public SocketTest {
   std::vector<uint64_t> nodes_;
 
  private:
+  // All mounts of the test's namespace.
+  static int SetReadOnly(bool on) {
+    mount_attr attributes{};
+    (on ? attributes.attr_set : attributes.attr_clr) = MOUNT_ATTR_RDONLY;
+    return static_cast<int>(syscall(SYS_mount_setattr, AT_FDCWD, "/",
+                                    AT_RECURSIVE, &attributes,
+                                    sizeof attributes));
+  }
+
   // IN_OPEN or IN_CLOSE_*. (Attributes may change, and times count as access.)
   static bool IsOpening(const std::string& event) {
     const size_t mask = event.rfind("0x");
