@@ -123,7 +123,7 @@ bool IsUpper(int fd) {
              0 &&
          handle->handle_type == kOverlayHandle &&
          handle->handle_bytes > kFlags &&
-         (handle->f_handle[kFlags] & kUpper) != 0;
+         (buffer[sizeof(file_handle) + kFlags] & kUpper) != 0;
 }
 
 const SourceMount* SourceMounts::Of(int fd, const struct statx& info) {
