@@ -17,11 +17,13 @@
 #include "kernel_abi/fuse.h"
 #include "server/errno_status.h"
 
-// The leak checker stops the program's threads with ptrace(2) at its end.
-#if defined(__SANITIZE_ADDRESS__)
-#define BAREFUSE_TRACED 1
+// What the sanitizers take beside: the leak checker stops the program's threads
+// with ptrace(2) at its end, and whether memory can be read they try with a
+// pipe.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BAREFUSE_SANITIZED 1
 #else
-#define BAREFUSE_TRACED 0
+#define BAREFUSE_SANITIZED 0
 #endif
 
 namespace barefuse {
@@ -240,9 +242,13 @@ constexpr int kAllowed[] = {
     SCMP_SYS(recvmsg),
     SCMP_SYS(sendmsg),
     SCMP_SYS(sendto),
-#if BAREFUSE_TRACED
+#if BAREFUSE_SANITIZED
     SCMP_SYS(arch_prctl),
     SCMP_SYS(kill),
+    SCMP_SYS(mincore),
+    SCMP_SYS(pipe),
+    SCMP_SYS(pipe2),
+    SCMP_SYS(process_vm_readv),
     SCMP_SYS(ptrace),
     SCMP_SYS(wait4),
 #endif
@@ -263,7 +269,7 @@ constexpr unsigned kCapabilities[] = {
     CAP_CHOWN,      CAP_DAC_OVERRIDE,    CAP_DAC_READ_SEARCH, CAP_FOWNER,
     CAP_FSETID,     CAP_LINUX_IMMUTABLE, CAP_LEASE,           CAP_MKNOD,
     CAP_SETFCAP,    CAP_SETGID,          CAP_SETUID,          CAP_SYS_ADMIN,
-#if BAREFUSE_TRACED
+#if BAREFUSE_SANITIZED
     CAP_SYS_PTRACE,
 #endif
 };
